@@ -1,0 +1,214 @@
+"""The vocabulary that nodes and drivers share: values only, no codec, no imports of ours.
+
+A *node* is one job of an edge or a center, written as a plain object. It never looks at a clock,
+a disk or a socket: the driver calls it with an event and the time, and the node returns the
+*effects* that it wants. A driver in virtual time (simulators) and a driver in real time can
+therefore run the very same object.
+
+The laws that every driver keeps:
+
+1. Effects run in the order given and stop at the first that fails; the node then receives
+   `Failed(effect, reason)`, and what followed that effect never happened.
+2. A `Sync` is answered by one `Synced` with the same path, later, unless the host dies first.
+3. `deadline()` is asked for after every call; `advance()` comes at that monotonic time or later.
+4. `DiskView` shows the node its own host's files, appends that are not yet synced included.
+5. Nodes of one host meet by topic or by file and in no other way. A `Publish` reaches every other
+   node of the host, in the order in which the nodes were added, before the next outside event.
+6. Monotonic time never steps and starts anywhere; UTC may step, drift, or repeat a second.
+7. An exception ends the one node that raised it, not its neighbours.
+
+The unions are closed on purpose: drivers match them exhaustively (`assert_never`), so a new kind
+of event or effect cannot be forgotten by one of them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, NewType, Protocol, TypeAlias
+
+Monotonic = NewType("Monotonic", int)
+"""Nanoseconds on a clock that never steps; the zero is the driver's."""
+
+SECOND_NS = 1_000_000_000
+
+
+class Now(NamedTuple):
+    """The time at which a node is called."""
+
+    monotonic: Monotonic
+    utc_ns: int  # Unix time by the host's own clock, nanoseconds; it may be wrong
+
+
+class Address(NamedTuple):
+    """Where a datagram comes from or goes to."""
+
+    host: str  # IPv4 or IPv6 in text form, without brackets
+    port: int
+
+
+class DiskView(Protocol):
+    """What a node may look at: the files of its own host. Paths are relative, with `/`."""
+
+    def size(self, path: str) -> int | None:
+        """Bytes in the file, or None where there is no such file."""
+
+    def read(self, path: str, offset: int = 0, size: int = -1) -> bytes:
+        """Up to `size` bytes from `offset` (all that follow when negative); b"" past the end.
+        Raises FileNotFoundError where there is no such file."""
+
+    def listing(self, prefix: str) -> tuple[str, ...]:
+        """Every path that starts with `prefix`, sorted."""
+
+
+# --- effects: what a node asks for ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Add bytes to the end of a file, which is made with its folders when missing."""
+
+    path: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Give a file this content, durably and at once: readers see the old or the new, never less."""
+
+    path: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """Move a file over whatever is at the new path, durably and at once."""
+
+    path: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Truncate:
+    """Cut a file to its first `size` bytes."""
+
+    path: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Delete a file; a file that is not there is a failure."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """Make all of a file durable; answered by `Synced`."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendDatagram:
+    """Send one UDP datagram from one of the host's ports."""
+
+    port: int  # source port; the driver binds it
+    to: Address
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Tell the other nodes of this host."""
+
+    topic: str
+    message: object  # a frozen value
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A line in the run's log, for people and for checks."""
+
+    what: str
+    detail: Mapping[str, str | int] = field(default_factory=dict)
+
+
+Effect: TypeAlias = (
+    Append | Replace | Rename | Truncate | Remove | Sync | SendDatagram | Publish | Log
+)
+Effects: TypeAlias = tuple[Effect, ...]
+
+
+# --- events: what a node is told -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LineData:
+    """Bytes from a serial line; `now` is when the last of them arrived."""
+
+    line: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LineSeconds:
+    """Whole seconds of samples from a front-end that groups them itself (fidelity `seconds`).
+
+    The samples are those that `LineData` would have brought one by one, so that a node that takes
+    both must write the same bytes for both."""
+
+    line: str
+    utc_s: int  # Unix second of the first group by the host's clock; the others follow
+    lengths: tuple[int, ...]  # samples in each second
+    codes: bytes  # all samples in order, uint16 little-endian
+
+
+@dataclass(frozen=True, slots=True)
+class Datagram:
+    """One UDP datagram, whole."""
+
+    port: int  # the port it came to
+    source: Address
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """What another node of this host published."""
+
+    topic: str
+    message: object
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """The outcome of a `Sync`: all that the file held when it was asked for is durable."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An effect could not be carried out; later effects of the same call were not tried."""
+
+    effect: Effect
+    reason: str
+
+
+Event: TypeAlias = LineData | LineSeconds | Datagram | Topic | Synced | Failed
+
+
+class Node(Protocol):
+    """One job on one host. See the laws at the head of this file."""
+
+    def start(self, disk: DiskView, now: Now) -> Effects:
+        """Begin (again) from what the disk holds; called once, first."""
+
+    def receive(self, event: Event, now: Now) -> Effects:
+        """Something happened."""
+
+    def advance(self, now: Now) -> Effects:
+        """The deadline came."""
+
+    def deadline(self) -> Monotonic | None:
+        """When `advance` is wanted next, if at all."""

@@ -1,0 +1,91 @@
+"""The canonical hour files while live records come in.
+
+The laws:
+
+1. A file holds its records in the order of their first samples, each content once (T1, T2): one
+   that is later than all others is appended, one that is late is put in by replacing the file.
+2. A day that is proven identical to the edge's (`close`) does not change any more: what comes for
+   it later is either there already or refused.
+3. Nothing here is synced, because all of it can be made again from the raw tree; the proof of a day
+   syncs its files. After a crash a half-written record at the end of a file of an open day is
+   dropped: the raw tree has it whole, and validation brings it again.
+"""
+
+from collections import OrderedDict
+from enum import Enum
+
+from fieldproof_contract import Append, DiskView, Effects, Replace
+from fieldproof_reference.center import SiteDay
+from fieldproof_reference.formats import trees, xrio
+from fieldproof_reference.formats.days import DAY_S
+
+MOST_FILES = 96
+"""Hour files kept in mind: the open and the last hours of some forty sites (2 MB)."""
+
+
+class Refused(Enum):
+    """Why a record was not filed."""
+
+    DUPLICATE = "duplicate"
+    CLOSED = "after proof"  # its day is proven, and it is not in it
+
+
+class _HourFile:
+    """The records of one hour file, in file order."""
+
+    __slots__ = ("contents", "newest_s", "records")
+
+    def __init__(self, records: list[bytes]) -> None:
+        self.records = records
+        self.contents = set(records)
+        self.newest_s = max(map(xrio.timestamp_s, records), default=-1)
+
+
+class Shelf:
+    """Files records; see the head of this file."""
+
+    def __init__(self, disk: DiskView) -> None:
+        self._disk = disk
+        self._files: OrderedDict[str, _HourFile] = OrderedDict()
+        self._closed: set[SiteDay] = set()
+
+    def close(self, proven: SiteDay) -> None:
+        """A day is proven."""
+        self._closed.add(proven)
+
+    def forget(self, path: str) -> None:
+        """Somebody else changed the file."""
+        self._files.pop(path, None)
+
+    def put(self, site: str, record: bytes) -> Effects | Refused:
+        """File a valid record of `site`."""
+        first_s = xrio.timestamp_s(record)
+        path = trees.hour_path(site, first_s)
+        closed = SiteDay(site, first_s // DAY_S) in self._closed
+        effects: Effects = ()
+        file = self._files.get(path)
+        if file is None:
+            file, effects = self._load(path, closed)
+        if record in file.contents:
+            return Refused.DUPLICATE
+        if closed:
+            return Refused.CLOSED
+        file.contents.add(record)
+        if first_s > file.newest_s:
+            file.newest_s = first_s
+            file.records.append(record)
+            return (*effects, Append(path, record))
+        file.records.append(record)
+        file.records.sort(key=xrio.timestamp_s)
+        return (Replace(path, b"".join(file.records)),)
+
+    def _load(self, path: str, closed: bool) -> tuple[_HourFile, Effects]:
+        """The file from the disk; for an open day, rid of what a crash left."""
+        data = self._disk.read(path) if self._disk.size(path) is not None else b""
+        spans = xrio.walk(data)
+        records = [data[span.offset : span.offset + span.size] for span in spans if span.valid]
+        file = self._files[path] = _HourFile(records)
+        if len(self._files) > MOST_FILES:
+            self._files.popitem(last=False)
+        clean = b"".join(records)
+        return file, () if closed or clean == data else (Replace(path, clean),)

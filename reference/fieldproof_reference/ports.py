@@ -1,0 +1,16 @@
+"""UDP ports of the telemetry and of its repair, the same at every edge and center."""
+
+TELEMETRY = 24985
+"""Riometer data flow, 2006 (its "24895" is a slip of the pen)."""
+
+STATUS = 25000
+"""Riometer data flow, 2006: the status monitor's stream."""
+
+REPAIR = 24990
+"""Repair requests and replies: our assumption."""
+
+MANIFEST = 24991
+"""Manifests, at the center: our assumption."""
+
+SOURCE = 32769
+"""From which an edge sends telemetry: as in the example lines of the 2006 text."""

@@ -1,0 +1,1 @@
+"""Wire protocols as pure state: datagrams in, values out; no socket and no clock."""

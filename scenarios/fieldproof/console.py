@@ -1,0 +1,304 @@
+"""A report as text for people: what was run, what went wrong, where every byte went, what held.
+
+Lines are at most `WIDTH` wide, save for paths and commands, which are meant to be copied whole.
+Each begins with a label of fixed width, so that the eye (and grep) finds the same fact at the same
+place in every report. Colour repeats what the words say and is never needed.
+"""
+
+import datetime
+import hashlib
+import shlex
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+import msgspec
+
+from fieldproof import faults
+from fieldproof.faults import Fault
+from fieldproof.progress import rate
+from fieldproof.scenario import Scenario
+from fieldproof.verdict import ClaimResult, FaultResult, LedgerSummary, Report, Verdict, Wire
+
+WIDTH = 100
+INDENT = 12  # two spaces and a label of ten
+TELEMETRY_PORT = 24985
+DAY_S = 86400
+
+EVIDENCE = (
+    "verdict.json",
+    "ledger.jsonl",
+    "log.jsonl",
+    "world.json",
+    "scenario.json",
+    "versions.json",
+    "disks",
+)
+"""What a run directory holds, what a reader wants first, first."""
+
+EFFECTS: dict[type[Fault], str] = {
+    faults.Lose: "lose {count} on {link}",
+    faults.Duplicate: "duplicate {count} on {link}",
+    faults.Reorder: "hold back {count} on {link} by {by_s:g} s",
+    faults.Corrupt: "flip a bit in {count} on {link}",
+    faults.Outage: "outage of {link}",
+    faults.Kill: "kill {host}, back after {restart_after_s:g} s",
+    faults.PowerCut: "cut the power of {host}, back after {restart_after_s:g} s",
+    faults.CenterDown: "{host} down",
+    faults.Freeze: "freeze {host}",
+    faults.ClockStep: "step the clock of {host} by {by_s:g} s",
+    faults.ClockDrift: "let the clock of {host} drift by {ppm:g} ppm",
+    faults.DiskFull: "fill the disk of {host}",
+    faults.DeadPreamplifier: "dead preamplifier at {host}",
+    faults.RotRecord: "rot bit {bit} of the newest record of {host}",
+    faults.MoveAddress: "move {host} to {to}",
+    faults.Spoof: "spoof {kind} for {site} from {source}",
+}
+"""What each fault does, in as few words as a line of the report has room for."""
+
+COLOURS = {Verdict.PASS: "32", Verdict.FAIL: "31", Verdict.UNDECIDED: "33"}
+WORDS = {Verdict.PASS: "ok", Verdict.FAIL: "FAIL", Verdict.UNDECIDED: "?"}
+TOTALS = {Verdict.PASS: "PASSED", Verdict.FAIL: "FAILED", Verdict.UNDECIDED: "UNDECIDED"}
+
+Painter = Callable[[str, Verdict], str]
+"""Gives a text the colour of a verdict, or leaves it as it is."""
+
+
+def render(report: Report, scenario: Scenario, run_dir: Path, colour: bool) -> str:
+    """The whole text, with a newline at its end; `colour` allows ANSI colours."""
+    paint: Painter = _paint if colour else _plain
+    lines = (
+        f"{report.scenario}   {report.tier}   seed {report.seed}   system reference",
+        *_wrap(scenario.story, 2),
+        _timeline(report, scenario),
+        *_faults(report, scenario),
+        *_ledger(report.ledger),
+        *_wire(report.wire),
+        *_claims(report.claims, paint),
+        _verdict(report, paint),
+        _labelled("again", report.command),
+        *_evidence(scenario, run_dir),
+    )
+    return "\n".join(lines) + "\n"
+
+
+def render_list(scenarios: Sequence[Scenario]) -> str:
+    """The catalog as text: a line for each scenario and its story below."""
+    width = max(len(scenario.name) for scenario in scenarios)
+    lines = []
+    for scenario in scenarios:
+        sites, faults = len(scenario.sites), len(scenario.faults)
+        lines.append(
+            f"{scenario.name:<{width}}   {scenario.lasts:>4} from {scenario.starts}   "
+            f"{sites} site{'s' * (sites != 1)}   {faults} fault{'s' * (faults != 1)}"
+        )
+        lines.extend(_wrap(scenario.story, 2))
+    return "\n".join(lines) + "\n"
+
+
+def spaced(number: int | float | str) -> str:
+    """A number with its thousands set apart, such as `547 200`; text as it is."""
+    return number if isinstance(number, str) else f"{number:,}".replace(",", " ")
+
+
+def describe(fault: Fault) -> str:
+    """A fault in a few words, such as `lose 1 on vsat`."""
+    return EFFECTS[type(fault)].format_map(msgspec.structs.asdict(fault))
+
+
+def _plain(text: str, verdict: Verdict) -> str:
+    return text
+
+
+def _paint(text: str, verdict: Verdict) -> str:
+    return f"\x1b[{COLOURS[verdict]}m{text}\x1b[0m"
+
+
+def _labelled(label: str, text: str) -> str:
+    return f"  {label:<{INDENT - 2}}{text}".rstrip()
+
+
+def _wrap(text: str, indent: int) -> list[str]:
+    margin = " " * indent
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=margin,
+        subsequent_indent=margin,
+        break_long_words=False,  # a path stays whole
+        break_on_hyphens=False,
+    )
+
+
+def _block(label: str, lines: Iterable[str]) -> Iterator[str]:
+    """The lines, one below the other, with the label before the first."""
+    for line in lines:
+        yield _labelled(label, line)
+        label = ""
+
+
+# --- timeline ------------------------------------------------------------------------------------
+
+
+def _timeline(report: Report, scenario: Scenario) -> str:
+    begins, ends = _ends(scenario)
+    tail = f"{report.seconds:.1f} s   {rate(scenario.lasts_s, report.seconds)}"
+    width = WIDTH - len(f"  {begins}  {ends}   {tail}")
+    return f"  {begins} {_axis(scenario, width)} {ends}   {tail}"
+
+
+def _ends(scenario: Scenario) -> tuple[str, str]:
+    """Labels of the axis: minutes where the span fits into two days, else dates."""
+    begins = datetime.datetime.fromtimestamp(scenario.starts_utc_s, datetime.UTC)
+    ends = begins + datetime.timedelta(seconds=scenario.lasts_s)
+    if scenario.lasts_s > 2 * DAY_S:
+        return f"{begins:%Y-%m-%d}", f"{ends:%Y-%m-%d}"
+    midnight = (ends.hour, ends.minute) == (0, 0)
+    return f"{begins:%Y-%m-%d %H:%M}", "24:00" if midnight else f"{ends:%H:%M}"
+
+
+def _axis(scenario: Scenario, width: int) -> str:
+    """The judged span on `width` cells: `┴` a midnight, `✕` a fault, `▒` a fault that lasts."""
+    cells = ["─"] * width
+
+    def cell(seconds: float) -> int:
+        return min(width - 1, max(0, int(seconds * width / scenario.lasts_s)))
+
+    if scenario.lasts_s <= width // 4 * DAY_S:  # closer ticks would hide the faults
+        first_s = -scenario.starts_utc_s % DAY_S or DAY_S
+        for midnight_s in range(first_s, scenario.lasts_s, DAY_S):
+            cells[cell(midnight_s)] = "┴"
+    for timed in sorted(scenario.faults, key=lambda timed: timed.until is None):
+        from_cell = cell(scenario.instant_s(timed.when))
+        if timed.until is None:  # drawn last: a cross shows on the shade
+            cells[from_cell] = "✕"
+        else:
+            until_cell = cell(scenario.instant_s(timed.until))
+            cells[from_cell : until_cell + 1] = "▒" * (until_cell + 1 - from_cell)
+    return "".join(cells)
+
+
+# --- faults --------------------------------------------------------------------------------------
+
+
+def _faults(report: Report, scenario: Scenario) -> Iterator[str]:
+    if not scenario.faults:
+        yield _labelled("faults", "none")
+        return
+    fired = sum(result.fired > 0 for result in report.faults)
+    total = f"{fired} of {len(report.faults)} fired   "
+    kinds: dict[Fault, list[tuple[str, FaultResult]]] = {}
+    for timed, result in zip(scenario.faults, report.faults, strict=True):
+        span = timed.when if timed.until is None else f"{timed.when}–{timed.until}"
+        kinds.setdefault(timed.fault, []).append((span, result))
+    for fault, acts in kinds.items():
+        text = total + _times([span for span, _ in acts]) + "   " + describe(fault)
+        missed = [span for span, result in acts if result.fired == 0]
+        yield _labelled("faults" if total.strip() else "", text)
+        if missed:
+            yield _labelled("", f"{'':{len(total)}}did not fire: {_times(missed)}")
+        total = " " * len(total)
+
+
+def _times(spans: list[str]) -> str:
+    """The times of a fault; of many, how many and the first and last."""
+    if len(spans) <= 4:
+        return "  ".join(spans)
+    return f"{len(spans)} times, {spans[0]} to {spans[-1]}"
+
+
+# --- ledger and wire -----------------------------------------------------------------------------
+
+
+def _ledger(ledger: LedgerSummary) -> Iterator[str]:
+    parts = ledger.delivered_bytes + ledger.restored_bytes + ledger.lost_bytes
+    equals = "=" if parts == ledger.produced_bytes else "≠"
+    yield _labelled(
+        "ledger",
+        f"{spaced(ledger.produced_bytes)} B produced {equals} "
+        f"{spaced(ledger.delivered_bytes)} live + {spaced(ledger.restored_bytes)} restored (repair)"
+        f" + {spaced(ledger.lost_bytes)} lost",
+    )
+    yield from _block(
+        "lost", (f"{spaced(loss.bytes):>12} B   {loss.hop}, {loss.cause}" for loss in ledger.lost)
+    )
+
+
+def _wire(wire: tuple[Wire, ...]) -> Iterator[str]:
+    """A line per purpose and link; of more than three links, per purpose over all of them."""
+    links = {entry.link for entry in wire}
+    if len(links) > 3:
+        everywhere = f"{len(links)} links"
+        wire = tuple(msgspec.structs.replace(entry, link=everywhere) for entry in wire)
+
+    def key(entry: Wire) -> tuple[str, str]:
+        return entry.purpose, entry.link
+
+    lines = []
+    for (purpose, link), entries in groupby(sorted(wire, key=key), key=key):
+        same = list(entries)
+        sent, packets = (sum(entry.bytes for entry in same), sum(entry.packets for entry in same))
+        lines.append(f"{spaced(sent):>12} B {spaced(packets):>10} packets   {link}, {purpose}")
+    yield from _block("wire", lines)
+
+
+# --- claims and verdict --------------------------------------------------------------------------
+
+
+def _claims(claims: tuple[ClaimResult, ...], paint: Painter) -> Iterator[str]:
+    names = min(44, max((len(claim.name) for claim in claims), default=0))
+    figures = min(20, max((len(_measured(claim)) for claim in claims), default=0))
+    yield from _block(
+        "checks", (line for claim in claims for line in _claim(claim, names, figures, paint))
+    )
+
+
+def _measured(claim: ClaimResult) -> str:
+    return f"{spaced(claim.measured)} {claim.unit}".rstrip()
+
+
+def _claim(claim: ClaimResult, names: int, widest: int, paint: Painter) -> Iterator[str]:
+    """A line with the figures, in columns; where the claim does not hold, its detail below."""
+    word = f"{WORDS[claim.verdict]:<6}"
+    figures = f"{_measured(claim):<{widest}}   limit {spaced(claim.limit)}"
+    line = f"{claim.name:<{names}}   {figures}"
+    painted = paint(word, claim.verdict)
+    if INDENT + len(word) + len(line) <= WIDTH:
+        yield painted + line
+    else:
+        yield painted + claim.name
+        yield from _indented(figures, len(word))
+    if claim.verdict is not Verdict.PASS:
+        yield from _indented(claim.detail, len(word))
+
+
+def _indented(text: str, by: int) -> Iterator[str]:
+    """Lines for a `_block`, `by` further in than its own."""
+    return (line.removeprefix(" " * INDENT) for line in _wrap(text, INDENT + by))
+
+
+def _verdict(report: Report, paint: Painter) -> str:
+    count = sum(claim.verdict is report.verdict for claim in report.claims)
+    total = f"{TOTALS[report.verdict]} {count} of {len(report.claims)}"
+    end_state = hashlib.sha256(msgspec.json.encode(report.generators_end, order="sorted"))
+    return (
+        f"  {paint(total, report.verdict)}   end state {end_state.hexdigest()[:8]}…"
+        f"   log {report.log_sha256[:8]}…"
+    )
+
+
+def _evidence(scenario: Scenario, run_dir: Path) -> Iterator[str]:
+    kept = [run_dir / name for name in EVIDENCE if (run_dir / name).exists()]
+    yield _labelled("evidence", f"{run_dir}/")
+    if kept:
+        yield _labelled("", "  ".join(path.name + "/" * path.is_dir() for path in kept))
+    if len(scenario.sites) == 1:
+        day = scenario.starts[:10].replace("-", "/")
+        received = (
+            run_dir / "disks" / scenario.center.name / "udp" / day / scenario.sites[0].address
+        )
+        if received.is_dir():
+            yield _labelled(
+                "look at", f"wc -l {shlex.quote(str(received))}/ut??_{TELEMETRY_PORT}.idx"
+            )

@@ -1,0 +1,188 @@
+"""What can go wrong, as values. Each fault says what it does to the world and what it excuses.
+
+A fault is frozen data; the world carries it out (`run.py` translates). It acts at the instant that
+`at()` gives it, or over `[when, until)`. A fault excuses exactly the window that it declares here
+and not a byte more: whatever else is missing fails the claim `accounted`.
+
+Times are text: `HH:MM[:SS]` on the scenario's first day, `+DdHH:MM[:SS]` days later, or a full
+`YYYY-MM-DDTHH:MM[:SS]`, all UTC.
+"""
+
+from msgspec import Struct
+
+
+class Lose(Struct, frozen=True, tag="lose"):
+    """The next `count` telemetry datagrams that enter the link are lost. Excuses those."""
+
+    link: str
+    count: int = 1
+
+
+class Duplicate(Struct, frozen=True, tag="duplicate"):
+    """The next `count` telemetry datagrams arrive twice. Excuses nothing."""
+
+    link: str
+    count: int = 1
+
+
+class Reorder(Struct, frozen=True, tag="reorder"):
+    """The next `count` telemetry datagrams are held back `by_s` seconds. Excuses nothing."""
+
+    link: str
+    count: int = 1
+    by_s: float = 90.0
+
+
+class Corrupt(Struct, frozen=True, tag="corrupt"):
+    """One bit flips in each of the next `count` telemetry datagrams, and their UDP checksum is right
+    again, as when two flips cancel out. Excuses those datagrams: they arrive as something else."""
+
+    link: str
+    count: int = 1
+
+
+class Outage(Struct, frozen=True, tag="outage"):
+    """Nothing crosses the link, in either direction, until it ends. Excuses what entered it."""
+
+    link: str
+
+
+class Kill(Struct, frozen=True, tag="kill"):
+    """The host's processes die; its disk keeps what was written. Excuses the open record (at most
+    60 s of samples), the downtime, and datagrams that arrive meanwhile."""
+
+    host: str
+    restart_after_s: float = 10.0
+
+
+class PowerCut(Struct, frozen=True, tag="power_cut"):
+    """As `Kill`, and the disk loses what was not synced: each unsynced tail is cut at a random byte.
+    Excuses, beyond what `Kill` does, records whose sync had not been answered."""
+
+    host: str
+    restart_after_s: float = 60.0
+
+
+class CenterDown(Struct, frozen=True, tag="center_down"):
+    """The center's processes are down until the fault ends. Excuses datagrams that arrive then."""
+
+    host: str = "center"
+
+
+class Freeze(Struct, frozen=True, tag="freeze"):
+    """The host's processes stop and go on later (SIGSTOP, SIGCONT). Datagrams and samples that its
+    buffers cannot hold are lost: excuses those of the window."""
+
+    host: str
+
+
+class ClockStep(Struct, frozen=True, tag="clock_step"):
+    """The host's UTC steps by `by_s` (negative: back). Excuses labels, never samples: from then on
+    time stamps are judged against the stepped clock."""
+
+    host: str
+    by_s: float
+
+
+class ClockDrift(Struct, frozen=True, tag="clock_drift"):
+    """The host loses its GPS and its UTC drifts by `ppm` until the fault ends; then it is
+    disciplined again with a step. Excuses labels, never samples."""
+
+    host: str
+    ppm: float
+
+
+class DiskFull(Struct, frozen=True, tag="disk_full"):
+    """Every write on the host fails until the fault ends. Excuses records of the window that its
+    memory could not keep."""
+
+    host: str
+
+
+class DeadPreamplifier(Struct, frozen=True, tag="dead_preamplifier"):
+    """The site's riometer logs noise within 50 mV of zero until the fault ends. Excuses nothing:
+    the records are worthless but must arrive."""
+
+    host: str
+
+
+class RotRecord(Struct, frozen=True, tag="rot_record"):
+    """One bit of the site's newest archived record flips on its disk after it was sent. Excuses that
+    record's difference from the instrument; the center must still equal the edge."""
+
+    host: str
+    bit: int = 0  # counted from the start of the record; 0..3039
+
+
+class MoveAddress(Struct, frozen=True, tag="move_address"):
+    """The host gets another address. Excuses nothing."""
+
+    host: str
+    to: str
+
+
+class Spoof(Struct, frozen=True, tag="spoof"):
+    """A stranger sends one datagram to the center's telemetry port. Excuses nothing.
+
+    Kinds: `traversal` (a path in the site id), `short` (379 bytes), `long` (381 bytes), `version`
+    (a record of version 1), `forged` (a well-formed record of `site` that the site never made),
+    `forged-future` (the same, dated twenty years on), `empty` (no byte), `repair` (an unsigned
+    repair request to the edge's repair port over the site's link)."""
+
+    kind: str
+    site: str
+    source: str = "203.0.113.66"
+
+
+Fault = (
+    Lose
+    | Duplicate
+    | Reorder
+    | Corrupt
+    | Outage
+    | Kill
+    | PowerCut
+    | CenterDown
+    | Freeze
+    | ClockStep
+    | ClockDrift
+    | DiskFull
+    | DeadPreamplifier
+    | RotRecord
+    | MoveAddress
+    | Spoof
+)
+
+SPOOF_KINDS = (
+    "traversal",
+    "short",
+    "long",
+    "version",
+    "forged",
+    "forged-future",
+    "empty",
+    "repair",
+)
+
+LASTING = (Outage, CenterDown, Freeze, ClockDrift, DiskFull, DeadPreamplifier)
+"""Faults that need an end (`until`)."""
+
+
+class Timed(Struct, frozen=True):
+    """A fault with its place in time."""
+
+    when: str
+    fault: Fault
+    until: str | None = None
+
+
+def at(when: str, fault: Fault, until: str | None = None) -> Timed:
+    """`fault` strikes at `when`; lasting faults end at `until`.
+
+    Raises ValueError where a lasting fault has no end, or another has one."""
+    lasting = isinstance(fault, LASTING)
+    if lasting and until is None:
+        raise ValueError(f"{type(fault).__name__} at {when} lasts: say until when.")
+    if not lasting and until is not None:
+        raise ValueError(f"{type(fault).__name__} at {when} strikes once: it takes no `until`.")
+    return Timed(when, fault, until)

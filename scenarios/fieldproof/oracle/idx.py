@@ -1,0 +1,74 @@
+"""Index lines of raw arrival files ("Riometer data flow", 2006), split on whitespace.
+
+    2006-01-17 00:00:06.421153   24985  136.159.51.71:32769      380            0  58 52 49 4f
+
+Date and time of arrival (UTC, by the center's clock), port, source, size, offset in the .dat file,
+the first up to four bytes. A datagram of no bytes has a line without bytes.
+"""
+
+import datetime
+import re
+from typing import NamedTuple
+
+from fieldproof.oracle.clock import SECOND_NS
+
+_EPOCH = datetime.date(1970, 1, 1).toordinal()
+_TIME = re.compile(rb"(\d\d):(\d\d):(\d\d)\.(\d{6})")
+_HEX = re.compile(rb"[0-9a-f]{2}")
+
+
+class Entry(NamedTuple):
+    """One datagram as its line describes it."""
+
+    arrived_utc_ns: int
+    port: int
+    source: str  # "ip:port"
+    size: int
+    offset: int
+    first: bytes
+
+
+class Index(NamedTuple):
+    """The lines of one file, and what of it could not be read."""
+
+    entries: tuple[Entry, ...]
+    malformed: tuple[int, ...]  # numbers of the lines, from 1
+
+
+def parse(data: bytes) -> Index:
+    """Every line of an .idx file. A last line without its newline is malformed: it was torn."""
+    lines = data.split(b"\n")
+    torn = lines.pop()
+    entries, malformed = [], []
+    days: dict[bytes, int] = {}
+    for number, line in enumerate(lines, start=1):
+        try:
+            entries.append(_parse(line, days))
+        except ValueError:
+            malformed.append(number)
+    if torn:
+        malformed.append(len(lines) + 1)
+    return Index(tuple(entries), tuple(malformed))
+
+
+def _parse(line: bytes, days: dict[bytes, int]) -> Entry:
+    """One line; ValueError for anything else. `days` remembers the Unix seconds of dates."""
+    date, time, port, source, size, offset, *first = line.split()
+    clock = _TIME.fullmatch(time)
+    if clock is None or len(first) != min(4, int(size)):
+        raise ValueError("not an index line")
+    if date not in days:
+        ordinal = datetime.date.fromisoformat(date.decode("ascii")).toordinal()
+        days[date] = (ordinal - _EPOCH) * 86400
+    if not all(_HEX.fullmatch(byte) for byte in first):
+        raise ValueError("not hexadecimal")
+    hour, minute, second, micro = (int(field) for field in clock.groups())
+    utc_s = days[date] + hour * 3600 + minute * 60 + second
+    return Entry(
+        utc_s * SECOND_NS + micro * 1000,
+        int(port),
+        source.decode("ascii"),
+        int(size),
+        int(offset),
+        bytes.fromhex(b"".join(first).decode("ascii")),
+    )

@@ -1,0 +1,67 @@
+"""The two file trees of "Riometer data flow", 2006, found on a disk.
+
+    riometer/2006/01/17/daws_xrio/20060117_16_daws_xrio.dat     hour files, by first sample
+    udp/2006/01/17/206.172.47.234/ut16_24985.dat and .idx       arrival files, by arrival
+
+A file counts only where all parts of its path say the same thing.
+"""
+
+import calendar
+import datetime
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+_HOUR_NAME = re.compile(r"(\d{4})(\d\d)(\d\d)_(\d\d)_([a-z]{4})_xrio\.dat", re.ASCII)
+_ARRIVAL = re.compile(r"udp/(\d{4})/(\d\d)/(\d\d)/([^/]+)/ut(\d\d)_(\d+)\.(dat|idx)", re.ASCII)
+
+
+class HourFile(NamedTuple):
+    """One hour of records of one site."""
+
+    utc_s: int  # Unix second at which the hour begins
+    path: str  # relative to the disk
+
+
+class ArrivalFile(NamedTuple):
+    """What came from one address to one port in one hour."""
+
+    utc_s: int
+    address: str
+    port: int
+    path: str  # relative to the disk, without the suffix
+
+
+def hour_path(site: str, utc_s: int) -> str:
+    """Where the hour file of a Unix second belongs."""
+    moment = datetime.datetime.fromtimestamp(utc_s, datetime.UTC)
+    return f"riometer/{moment:%Y/%m/%d}/{site}_xrio/{moment:%Y%m%d_%H}_{site}_xrio.dat"
+
+
+def hour_files(disk: Path, site: str) -> tuple[HourFile, ...]:
+    """The site's hour files on a disk, in the order of their hours."""
+    found = []
+    for path in disk.glob(f"riometer/*/*/*/{site}_xrio/*_{site}_xrio.dat"):
+        match = _HOUR_NAME.fullmatch(path.name)
+        if match is None:
+            continue
+        year, month, day, hour = (int(field) for field in match.groups()[:4])
+        utc_s = calendar.timegm((year, month, day, hour, 0, 0))
+        relative = path.relative_to(disk).as_posix()
+        if hour_path(site, utc_s) == relative:
+            found.append(HourFile(utc_s, relative))
+    return tuple(sorted(found))
+
+
+def arrival_files(disk: Path, address: str = "*") -> tuple[ArrivalFile, ...]:
+    """The arrival files of an address (or all), in order; each where its .dat or .idx exists."""
+    found = set()
+    for path in disk.glob(f"udp/*/*/*/{address}/ut*_*.*"):
+        match = _ARRIVAL.fullmatch(path.relative_to(disk).as_posix())
+        if match is None:
+            continue
+        year, month, day, source, hour, port, _ = match.groups()
+        utc_s = calendar.timegm((int(year), int(month), int(day), int(hour), 0, 0))
+        stem = path.relative_to(disk).with_suffix("").as_posix()
+        found.add(ArrivalFile(utc_s, source, int(port), stem))
+    return tuple(sorted(found))

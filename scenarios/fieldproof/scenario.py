@@ -1,0 +1,150 @@
+"""A scenario: what is run, what goes wrong, and what must hold, as one frozen value.
+
+The value is all there is: its JSON (`to_json`, `from_json`, lossless) together with a seed repeats
+the run exactly. Nothing in it refers to a function, a file or the machine.
+
+A world starts `LEAD` before the span that the scenario judges and, after it, settles: faults are
+off, nodes are up, and edge and center must converge within `settles_within`.
+"""
+
+import datetime
+import re
+
+import msgspec
+from msgspec import Struct
+
+from fieldproof.checks import Check
+from fieldproof.faults import Timed
+
+LEAD_S = 600
+"""Seconds that a world runs before and after the span it judges, so that the first sample of the
+first record and the arrival of the last are both inside the world (DESIGN, two tiers)."""
+
+SCHEMA = "fieldproof-scenario/1"
+
+
+class Riometer(Struct, frozen=True, tag="riometer"):
+    """A 60 Hz riometer on a serial line."""
+
+    noise: str = "2006"  # preset of relative noise; see the simulator's noise.py
+
+
+class StatusMonitor(Struct, frozen=True, tag="status"):
+    """A second telemetry stream: one status datagram a minute to port 25000."""
+
+
+class Site(Struct, frozen=True, tag="site"):
+    """A field site: instruments, an edge, and a link to the center."""
+
+    name: str  # four letters, lower case
+    via: str  # name of the link
+    address: str = "198.51.100.1"
+    phase_s: int = 5  # second of the minute at which its first record begins
+    instruments: tuple[Riometer | StatusMonitor, ...] = (Riometer(),)
+
+
+class Center(Struct, frozen=True, tag="center"):
+    """The telemetry server."""
+
+    name: str = "center"
+    address: str = "192.0.2.1"
+    reconciles: bool = True  # asks the edges for what is missing
+
+
+class Link(Struct, frozen=True):
+    """A link between sites and the center, by the name of its profile."""
+
+    name: str
+    profile: str = "dawson-2005"
+
+
+class Scenario(Struct, frozen=True):
+    """See the head of this file."""
+
+    name: str
+    story: str  # one sentence
+    starts: str  # UTC, YYYY-MM-DDTHH:MMZ
+    lasts: str  # such as 90m, 24h, 31d
+    links: tuple[Link, ...]
+    nodes: tuple[Site | Center, ...]
+    faults: tuple[Timed, ...] = ()
+    checks: tuple[Check, ...] = ()
+    tiers: tuple[str, ...] = ("virtual",)
+    needs: tuple[str, ...] = ()  # capabilities of the machine; none for the virtual tier
+    fidelity: str = "seconds"  # or "words": every A/D word crosses the serial line
+    settles_within: str = "30h"
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """The field sites, in order."""
+        return tuple(node for node in self.nodes if isinstance(node, Site))
+
+    @property
+    def center(self) -> Center:
+        """The one center. Raises ValueError where there is none."""
+        for node in self.nodes:
+            if isinstance(node, Center):
+                return node
+        raise ValueError(f"Scenario {self.name} has no center among its nodes: add one.")
+
+    @property
+    def starts_utc_s(self) -> int:
+        """Unix second at which the judged span starts."""
+        return _unix(self.starts, self.name)
+
+    @property
+    def lasts_s(self) -> int:
+        """Length of the judged span, seconds."""
+        return duration_s(self.lasts)
+
+    def instant_s(self, when: str) -> float:
+        """A fault's time as seconds from `starts`, by the calendar (leap seconds not counted)."""
+        match = re.fullmatch(r"(?:\+(\d+)d)?(\d\d):(\d\d)(?::(\d\d(?:\.\d+)?))?", when)
+        if match is None:
+            return _unix(when, self.name) - self.starts_utc_s
+        days, hours, minutes, seconds = match.groups()
+        midnight_s = self.starts_utc_s // 86400 * 86400
+        of_day = int(hours) * 3600 + int(minutes) * 60 + float(seconds or 0)
+        return midnight_s + int(days or 0) * 86400 + of_day - self.starts_utc_s
+
+
+def duration_s(text: str) -> int:
+    """`90s`, `90m`, `24h` or `31d` as seconds; ValueError otherwise."""
+    match = re.fullmatch(r"(\d+)([smhd])", text)
+    if match is None:
+        raise ValueError(f"Duration {text!r} is not a number with s, m, h or d, such as 24h.")
+    return int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+
+
+def _unix(text: str, scenario: str) -> int:
+    try:
+        moment = datetime.datetime.fromisoformat(text.removesuffix("Z"))
+    except ValueError:
+        raise ValueError(
+            f"Time {text!r} in scenario {scenario} is neither HH:MM, +1dHH:MM nor a UTC date."
+        ) from None
+    return int(moment.replace(tzinfo=datetime.UTC).timestamp())
+
+
+class Capsule(Struct, frozen=True):
+    """A scenario with its seed: everything that repeats a run. The content of `scenario.json`."""
+
+    schema: str
+    seed: int
+    scenario: Scenario
+
+
+def to_json(scenario: Scenario, seed: int) -> bytes:
+    """The capsule of a run, as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(Capsule(SCHEMA, seed, scenario)), indent=1)
+
+
+def from_json(data: bytes, where: str) -> Capsule:
+    """The capsule in `data`. Raises ValueError with one sentence that names `where`."""
+    try:
+        capsule = msgspec.json.decode(data, type=Capsule)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"{where} is not a scenario capsule: {error}.") from None
+    if capsule.schema != SCHEMA:
+        raise ValueError(f"{where} has schema {capsule.schema!r}; this program reads {SCHEMA!r}.")
+    return capsule

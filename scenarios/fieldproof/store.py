@@ -1,0 +1,197 @@
+"""The run store: where runs live on disk, and what makes a directory a run.
+
+    runs/<scenario>-NNNN/    one run; the number is the next free one
+    runs/latest              link to the run that was judged last
+
+A run directory grows in three steps, each marked by a file that appears whole or not at all:
+`versions.json` (started), `world.json` (the world ran to its end), `verdict.json` (judged, so
+complete). A run without `world.json` is half-written: nothing can be said about it, and it stays
+on disk until somebody deletes it. The store deletes nothing and gives no name out twice.
+"""
+
+import difflib
+import importlib.metadata
+import os
+import platform
+import re
+from pathlib import Path
+
+import msgspec
+
+from fieldproof.scenario import Capsule, from_json
+from fieldproof.verdict import SCHEMA, Report
+
+ROOT_VARIABLE = "FIELDPROOF_RUNS"
+LATEST = "latest"
+WORLD_SCHEMA = "fieldproof-world/1"
+
+
+class StoreError(ValueError):
+    """A run cannot be made, found or read. The text is one sentence for the user."""
+
+
+class RunStore:
+    """The runs under one root: `root`, else $FIELDPROOF_RUNS, else `runs` in this folder."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root or Path(os.environ.get(ROOT_VARIABLE) or "runs")
+
+    def new(self, scenario_name: str) -> Path:
+        """A fresh directory `<scenario>-NNNN` that holds `versions.json` and nothing else.
+
+        Two programs that start at once get two directories. Raises StoreError where the root
+        cannot be written."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            run_dir = self._claim(scenario_name)
+            write_document(run_dir / "versions.json", _versions())
+        except OSError as error:
+            raise StoreError(
+                f"No run can be stored in {self.root}: {error.strerror}; "
+                f"name another folder with --runs or ${ROOT_VARIABLE}."
+            ) from None
+        return run_dir
+
+    def complete(self, run_dir: Path) -> None:
+        """Point `latest` at `run_dir`, which has just been judged, if it lies in this store."""
+        if run_dir.resolve().parent != self.root.resolve():
+            return
+        fresh = self.root / f".{LATEST}-{os.getpid()}"
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(run_dir.name)
+        fresh.replace(self.root / LATEST)
+
+    def open(self, text: str) -> Path:
+        """The directory of the run that `text` names: a run's name, a path, or `latest`.
+
+        Its capsule and its `world.json` can be read. Raises StoreError otherwise."""
+        run_dir = self._find(text)
+        read_capsule(run_dir)
+        try:
+            world = msgspec.json.decode((run_dir / "world.json").read_bytes(), type=_World)
+        except FileNotFoundError:
+            raise StoreError(
+                f"Run {run_dir} is half-written: it has no world.json, so its world never reached "
+                f"the end; start it again with `fieldproof run {run_dir / 'scenario.json'}`."
+            ) from None
+        except (OSError, msgspec.DecodeError) as error:
+            raise StoreError(f"{run_dir / 'world.json'} cannot be read: {error}.") from None
+        if world.schema != WORLD_SCHEMA:
+            raise StoreError(
+                f"{run_dir / 'world.json'} has schema {world.schema!r}; "
+                f"this program reads {WORLD_SCHEMA!r}."
+            )
+        return run_dir
+
+    def _claim(self, scenario_name: str) -> Path:
+        numbered = re.compile(re.escape(scenario_name) + r"-(\d{4,})")
+        taken = [numbered.fullmatch(entry.name) for entry in self.root.iterdir()]
+        number = max((int(match[1]) for match in taken if match), default=0)
+        while True:
+            number += 1
+            run_dir = self.root / f"{scenario_name}-{number:04d}"
+            try:
+                run_dir.mkdir()  # the one step that only one of several programs can win
+            except FileExistsError:
+                continue
+            return run_dir
+
+    def _find(self, text: str) -> Path:
+        if text == LATEST:
+            link = self.root / LATEST
+            if not link.is_dir():
+                raise StoreError(
+                    f"There is no latest run in {self.root}: none has been judged there yet."
+                )
+            return self.root / link.resolve().name
+        for candidate in (self.root / text, Path(text)):
+            if candidate.is_dir():
+                return candidate
+        near = difflib.get_close_matches(text, self._names(), n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else "`fieldproof run` makes one."
+        raise StoreError(f"There is no run {text!r}, neither in {self.root} nor as a path: {hint}")
+
+    def _names(self) -> list[str]:
+        if not self.root.is_dir():
+            return []
+        return sorted(entry.name for entry in self.root.iterdir() if entry.is_dir())
+
+
+def read_capsule(run_dir: Path) -> Capsule:
+    """The scenario and seed of the run in `run_dir`. Raises StoreError."""
+    path = run_dir / "scenario.json"
+    try:
+        return from_json(path.read_bytes(), str(path))
+    except FileNotFoundError:
+        raise StoreError(f"{run_dir} is not a run: it has no scenario.json.") from None
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise StoreError(str(error)) from None
+
+
+def read_report(run_dir: Path) -> Report:
+    """The report that is stored in `run_dir`. Raises StoreError."""
+    path = run_dir / "verdict.json"
+    again = f"judge the run with `fieldproof check {run_dir}`"
+    try:
+        report = msgspec.json.decode(path.read_bytes(), type=Report)
+    except FileNotFoundError:
+        raise StoreError(f"Run {run_dir} has no verdict.json yet: {again}.") from None
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}.") from None
+    except msgspec.DecodeError as error:
+        raise StoreError(f"{path} is not a verdict ({error}): {again}.") from None
+    if report.schema != SCHEMA:
+        raise StoreError(f"{path} has schema {report.schema!r}, not {SCHEMA!r}: {again}.")
+    return report
+
+
+def write_document(path: Path, data: bytes) -> None:
+    """Give `path` this content at once: a reader sees the old file or the new one, never a part."""
+    fresh = path.with_name(f".{path.name}-{os.getpid()}")
+    with fresh.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+class _World(msgspec.Struct):
+    """What the store wants to know of `world.json`."""
+
+    schema: str
+
+
+def _versions() -> bytes:
+    versions = {
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "platform": platform.platform(),
+        "commit": _commit(Path(__file__).resolve().parents[2]),
+        **{
+            name: importlib.metadata.version(name)
+            for name in ("fieldproof", "numpy", "simpy", "msgspec")
+        },
+    }
+    return msgspec.json.format(msgspec.json.encode(versions), indent=1)
+
+
+def _commit(checkout: Path) -> str | None:
+    """The commit that is checked out, read from git's files; None outside a checkout."""
+    git = checkout / ".git"
+    try:
+        if git.is_file():  # a linked work tree
+            git = checkout / git.read_text().removeprefix("gitdir: ").strip()
+        head = (git / "HEAD").read_text().strip()
+        if not head.startswith("ref: "):
+            return head
+        name = head.removeprefix("ref: ")
+        common = git / "commondir"
+        refs = git / common.read_text().strip() if common.exists() else git
+        if (refs / name).exists():
+            return (refs / name).read_text().strip()
+        packed = (refs / "packed-refs").read_text().splitlines()
+    except OSError:
+        return None
+    return next((line.split()[0] for line in packed if line.endswith(f" {name}")), None)

@@ -1,0 +1,1 @@
+"""fieldproof_simulators."""

@@ -1,0 +1,1 @@
+"""Simulated instruments; each owns the truth of what it emitted."""

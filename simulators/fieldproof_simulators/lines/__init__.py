@@ -1,0 +1,1 @@
+"""Serial lines between instrument and edge, and the words that travel on them."""

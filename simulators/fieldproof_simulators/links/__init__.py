@@ -1,0 +1,6 @@
+"""Links: what happens to a packet between an edge and the center.
+
+`tausworthe` draws, `losses` and `delays` decide, `impairments` says what is asked of them, and
+`netem` puts the decisions in the kernel's order; all of that counts frames. `outages` counts time,
+and `profiles` names the links that stations really have. No file here reads a clock.
+"""

@@ -1,0 +1,186 @@
+"""The virtual world: simpy's clock, and hosts, links and lines that live by it.
+
+True time is simpy's: integer nanoseconds since the world began. Everything that happens is a call
+at a true time; calls of one instant happen in the order in which they were asked for. Nothing here
+reads a real clock, draws an unseeded number, or depends on the order of a set, so one seed gives
+one world, on every machine.
+
+The world carries faults out (`kill`, `cut_power`, `outage`, ...); which and when, the harness says.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+
+import simpy
+
+from fieldproof_contract import Address, Datagram
+from fieldproof_simulators.instruments.riometer import Riometer
+from fieldproof_simulators.lines.feed import Feed, SecondsFeed, WordsFeed
+from fieldproof_simulators.links.profiles import Profile
+from fieldproof_simulators.links.virtual import Packet, VirtualLink
+from fieldproof_simulators.machines.clock import HostClock, TrueUtc, iso
+from fieldproof_simulators.machines.disk import Disk
+from fieldproof_simulators.machines.host import Host
+from fieldproof_simulators.streams import child_seed
+
+HOUSEKEEPING_NS = 3_600_000_000_000
+"""How often files that are left alone go from memory to the run directory."""
+
+
+class EventLog:
+    """`log.jsonl`, written as it happens, with the SHA-256 of all of it."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+        self._hash = sha256()
+
+    def write(self, line: Mapping[str, str | int]) -> None:
+        """One event."""
+        text = json.dumps(line, ensure_ascii=False).encode() + b"\n"
+        self._hash.update(text)
+        self._file.write(text)
+
+    def close(self) -> str:
+        """End the log; its SHA-256 in hexadecimal."""
+        self._file.close()
+        return self._hash.hexdigest()
+
+
+class World:
+    """See the head of this file. `run_dir` receives the log and, at the end, every disk."""
+
+    def __init__(
+        self, seed: int, begins_utc_ns: int, run_dir: Path, purposes: Mapping[int, str]
+    ) -> None:
+        self.seed = seed
+        self.utc = TrueUtc(begins_utc_ns)
+        self.hosts: dict[str, Host] = {}
+        self.links: dict[str, VirtualLink] = {}
+        self.event_log = EventLog(run_dir / "log.jsonl")
+        self._disks = run_dir / "disks"
+        self._purposes = purposes
+        self._env = simpy.Environment(initial_time=0)
+        self._feeds: dict[str, list[Feed]] = {}
+        self._link_of: dict[str, VirtualLink] = {}  # by the name of the site's host
+        self._draws: dict[str, int] = {}
+        self.call_at(HOUSEKEEPING_NS, self._housekeep)
+
+    # --- what hosts, links and lines need ---
+
+    def now_ns(self) -> int:
+        """True time."""
+        return int(self._env.now)
+
+    def call_at(self, true_ns: int, action: Callable[[], None]) -> None:
+        """Do `action` at a true time that is not past. Raises ValueError for one that is."""
+        event = simpy.Timeout(self._env, true_ns - self._env.now)
+        event.callbacks.append(lambda _: action())
+
+    def log(self, where: str, what: str, detail: Mapping[str, str | int]) -> None:
+        """Write a line to the run's log."""
+        now_ns = self.now_ns()
+        moment = iso(self.utc.at(now_ns))
+        self.event_log.write({"ns": now_ns, "utc": moment, "where": where, "what": what, **detail})
+
+    def transmit(self, host: Host, port: int, to: Address, data: bytes) -> None:
+        """A datagram leaves a host: a site's by its link up, the center's by the site's link down.
+
+        A datagram to nobody's address is lost without a link, as on the Internet."""
+        packet = Packet(Address(host.address, port), to, data)
+        if host.name in self._link_of:
+            self._link_of[host.name].send("up", packet)
+            return
+        for name, link in self._link_of.items():
+            if self.hosts[name].address == to.host:
+                link.send("down", packet)
+                return
+        self.log(host.name, "no route", {"to": to.host, "bytes": len(data)})
+
+    def arrive(self, packet: Packet) -> tuple[str | None, int]:
+        """A packet comes out of a link: why it is lost at the far end, and by which fault."""
+        for host in self.hosts.values():
+            if host.address == packet.to.host:
+                cause = host.hears(Datagram(packet.to.port, packet.source, packet.data))
+                return cause, -1 if cause is None else host.fault
+        return "no such address", -1
+
+    # --- building ---
+
+    def add_host(self, name: str, address: str) -> Host:
+        """A machine with a clock disciplined by GPS and an empty disk; down until `boot`."""
+        host = Host(name, address, HostClock(self.utc), Disk(self._disks / name), self)
+        self.hosts[name] = host
+        self._feeds[name] = []
+        return host
+
+    def add_link(self, name: str, profile: Profile) -> VirtualLink:
+        """A link; `connect` puts sites on it."""
+        link = VirtualLink(name, profile, self.seed, self._purposes, self)
+        self.links[name] = link
+        return link
+
+    def connect(self, site: Host, link: VirtualLink) -> None:
+        """The site reaches the center, and the center the site, over this link."""
+        self._link_of[site.name] = link
+
+    def add_riometer(self, host: Host, riometer: Riometer, fidelity: str) -> None:
+        """The instrument's serial line goes to this host. Fidelity: `words` or `seconds`."""
+        feed: type[WordsFeed | SecondsFeed] = WordsFeed if fidelity == "words" else SecondsFeed
+        self._feeds[host.name].append(feed(riometer, host, self))
+
+    # --- running ---
+
+    def boot(self, host: Host) -> None:
+        """The host comes up; its lines begin."""
+        host.boot()
+        self.log(host.name, "host up", {})
+        for feed in self._feeds[host.name]:
+            feed.begin()
+
+    def run_until(self, true_ns: int) -> None:
+        """Let everything happen that happens before `true_ns`."""
+        self._env.run(until=true_ns)
+
+    def close(self) -> str:
+        """Store every disk below the run directory; the log's SHA-256."""
+        for host in self.hosts.values():
+            host.disk.store_all()
+        return self.event_log.close()
+
+    def generators_end(self) -> Iterator[tuple[str, str]]:
+        """The end state of every random generator: a re-run must reproduce it."""
+        for name, link in self.links.items():
+            for direction, model in link.models.items():
+                state = " ".join(f"{word:08x}" for word in model.state)
+                yield f"link:{name}:{direction}", f"{state} after {model.draws}"
+        for name, drawn in self._draws.items():
+            yield name, str(drawn)
+
+    # --- hurting ---
+
+    def kill(self, host: Host, cause: str, fault: int) -> None:
+        """Processes die; the disk keeps everything that was written."""
+        self.log(host.name, "host down", {"cause": cause, "fault": fault})
+        host.die(fault)
+
+    def cut_power(self, host: Host, fault: int) -> None:
+        """Processes die and unsynced tails are cut at random bytes."""
+        self.kill(host, "power cut", fault)
+        for path, size in host.disk.power_cut(lambda most: self._draw(f"disk:{host.name}", most)):
+            self.log(host.name, "disk lost", {"path": path, "bytes": size})
+
+    def inject(self, packet: Packet) -> tuple[str | None, int]:
+        """A stranger's datagram reaches the host that it is addressed to, by no link of ours."""
+        return self.arrive(packet)
+
+    def _draw(self, name: str, most: int) -> int:
+        """A number from 0 to `most` of the named stream."""
+        self._draws[name] = self._draws.get(name, 0) + 1
+        return child_seed(self.seed, f"{name}:{self._draws[name]}") % (most + 1)
+
+    def _housekeep(self) -> None:
+        for host in self.hosts.values():
+            host.disk.settle_cold()
+        self.call_at(self.now_ns() + HOUSEKEEPING_NS, self._housekeep)

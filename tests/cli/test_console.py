@@ -1,0 +1,244 @@
+"""The report as text: two golden reports, and the rules that hold for every report."""
+
+import typing
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from fieldproof.console import EFFECTS, WIDTH, describe, render, render_list
+from fieldproof.faults import (
+    CenterDown,
+    ClockStep,
+    Fault,
+    Kill,
+    Lose,
+    Outage,
+    PowerCut,
+    at,
+)
+from fieldproof.scenario import Center, Link, Scenario, Site
+from fieldproof.verdict import (
+    SCHEMA,
+    ClaimResult,
+    FaultResult,
+    LedgerSummary,
+    Lost,
+    Report,
+    Verdict,
+    Wire,
+)
+
+GOLDEN = Path(__file__).parent
+
+DAY = Scenario(
+    name="three-lost-packets",
+    story="One site-day over a satellite link loses three datagrams; "
+    "reconciliation restores exactly those.",
+    starts="2006-01-17T00:00Z",
+    lasts="24h",
+    links=(Link("vsat"),),
+    nodes=(Site("daws", via="vsat", address="206.172.47.234"), Center()),
+    faults=tuple(at(when, Lose("vsat")) for when in ("16:23", "18:41", "22:07")),
+)
+
+PASSED = Report(
+    schema=SCHEMA,
+    scenario="three-lost-packets",
+    tier="virtual",
+    seed=1,
+    verdict=Verdict.PASS,
+    exit=0,
+    command="fieldproof run three-lost-packets --seed 1",
+    claims=(
+        ClaimResult("lost_exactly(vsat, 3)", Verdict.PASS, 3, 3, "datagrams"),
+        ClaimResult("identical(center, daws)", Verdict.PASS, 24, 24, "files"),
+        ClaimResult("wire_bytes(vsat, repair)", Verdict.PASS, 400, 386, "B"),
+    ),
+    faults=tuple(FaultResult(when, "lose", 1) for when in ("16:23", "18:41", "22:07")),
+    ledger=LedgerSummary(547_200, 546_060, 1_140, 0),
+    wire=(
+        Wire("vsat", "telemetry", 587_520, 1_440),
+        Wire("vsat", "repair", 386, 2),
+        Wire("vsat", "manifest", 7_550, 25),
+    ),
+    log_sha256="9c2e" * 16,
+    generators_end={"link:vsat": "50912", "daws": "77"},
+    run_dir="runs/three-lost-packets-0007",
+    seconds=1.5,
+)
+
+MONTH = Scenario(
+    name="hard-december",
+    story="Four sites go through a month with an outage, a power cut and many lost datagrams, in a "
+    "story that is too long for one line.",
+    starts="2005-12-01T00:00Z",
+    lasts="31d",
+    links=tuple(Link(f"link{number}") for number in range(4)),
+    nodes=(
+        *(Site(f"sit{letter}", via=f"link{number}") for number, letter in enumerate("abcd")),
+        Center(),
+    ),
+    faults=(
+        *(at(f"+{day}d06:00", Lose("link0")) for day in range(1, 7)),
+        at("+9d03:00", Outage("link1"), until="+12d03:00"),
+        at("+20d12:00", PowerCut("center")),
+        at("+25d12:00", Kill("sita", restart_after_s=2.5)),
+    ),
+)
+
+FAILED = Report(
+    schema=SCHEMA,
+    scenario="hard-december",
+    tier="virtual",
+    seed=42,
+    verdict=Verdict.FAIL,
+    exit=1,
+    command="fieldproof run hard-december --seed 42",
+    claims=(
+        ClaimResult("settled()", Verdict.PASS, "30h", "2h", ""),
+        ClaimResult(
+            "accounted(sita)",
+            Verdict.FAIL,
+            0,
+            1_140,
+            "B",
+            "1 140 B of sita are missing that no fault excuses, the first of them the record of "
+            "2005-12-07T06:00:05 in riometer/2005/12/07/sita_xrio/20051207_06_sita_xrio.dat at 0.",
+        ),
+        ClaimResult(
+            "identical(center, sitb)",
+            Verdict.UNDECIDED,
+            "a digest of sixty-four hexadecimal digits as text",
+            "another digest of sixty-four hexadecimal digits as text",
+            "",
+            "The checker crashed: ZeroDivisionError.",
+            harness_fault=True,
+        ),
+    ),
+    faults=(
+        *(FaultResult(f"+{day}d06:00", "lose", int(day != 3)) for day in range(1, 7)),
+        FaultResult("+9d03:00", "outage", 4_320),
+        FaultResult("+20d12:00", "power_cut", 1),
+        FaultResult("+25d12:00", "kill", 1),
+    ),
+    ledger=LedgerSummary(
+        67_852_800,
+        66_001_140,
+        1_850_000,
+        1_660,
+        (Lost("sita", "kill", 520), Lost("center", "power cut", 1_140)),
+    ),
+    wire=tuple(
+        Wire(f"link{number}", purpose, size, packets)
+        for number in range(4)
+        for purpose, size, packets in (("telemetry", 18_213_120, 44_640), ("repair", 12_345, 67))
+    ),
+    log_sha256="0123456789abcdef" * 4,
+    generators_end={},
+    run_dir="runs/hard-december-0001",
+    seconds=47.25,
+)
+
+
+def golden(name: str) -> str:
+    """The pinned text of a report."""
+    return (GOLDEN / name).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run directory under the current folder, with some of the evidence."""
+    monkeypatch.chdir(tmp_path)
+    run_dir = Path("runs/three-lost-packets-0007")
+    (run_dir / "disks/center/udp/2006/01/17/206.172.47.234").mkdir(parents=True)
+    for name in ("log.jsonl", "scenario.json", "verdict.json"):
+        (run_dir / name).touch()
+    return run_dir
+
+
+def test_a_report_that_passes(run_dir: Path):
+    """The text of a run that passes is, to the letter, the golden one."""
+    assert golden("pass.txt") == render(PASSED, DAY, run_dir, colour=False)
+
+
+def test_a_report_that_fails(run_dir: Path):
+    """The text of a long run that fails is, to the letter, the golden one."""
+    assert golden("fail.txt") == render(FAILED, MONTH, Path(FAILED.run_dir), colour=False)
+
+
+@pytest.mark.parametrize(("report", "scenario"), [(PASSED, DAY), (FAILED, MONTH)])
+def test_lines_fit(report: Report, scenario: Scenario, run_dir: Path):
+    """No line is wider than 100 columns, save the one with a command to copy."""
+    lines = render(report, scenario, run_dir, colour=False).splitlines()
+    assert [] == [line for line in lines if len(line) > WIDTH and "wc -l" not in line]
+
+
+def test_colour_changes_no_word(run_dir: Path):
+    """With the colour codes taken out, the coloured text is the plain one."""
+    coloured = render(FAILED, MONTH, run_dir, colour=True)
+    for code in ("\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[0m"):
+        assert code in coloured
+        coloured = coloured.replace(code, "")
+    assert render(FAILED, MONTH, run_dir, colour=False) == coloured
+
+
+def test_a_ledger_that_does_not_add_up_says_so(run_dir: Path):
+    """Where the parts are not the whole, the ledger line has an unequal sign."""
+    ledger = LedgerSummary(380, 0, 0, 0)
+    report = msgspec.structs.replace(PASSED, ledger=ledger)
+    assert "380 B produced ≠ 0 live" in render(report, DAY, run_dir, colour=False)
+
+
+@pytest.mark.parametrize(
+    ("starts", "lasts", "axis"),
+    [
+        ("2006-01-17T16:00Z", "2h", "  2006-01-17 16:00 ─"),
+        ("2006-01-17T16:00Z", "2h", "─ 18:00   "),
+        ("2006-01-17T16:00Z", "8h", "─ 24:00   "),
+        ("2006-01-17T16:00Z", "24h", "┴"),
+        ("2005-12-31T00:00Z", "400d", "  2005-12-31 ─────"),
+    ],
+)
+def test_the_axis_is_labelled(run_dir: Path, starts: str, lasts: str, axis: str):
+    """Minutes label short spans and dates long ones; midnights inside are marked if they fit."""
+    scenario = msgspec.structs.replace(DAY, starts=starts, lasts=lasts, faults=())
+    assert axis in render(PASSED, scenario, run_dir, colour=False).splitlines()[2]
+
+
+def test_a_cross_stands_where_the_fault_struck(run_dir: Path):
+    """Of a day, noon is in the middle of the axis, and a lasting fault shades its share."""
+    faults = (at("00:00", Outage("vsat"), until="11:00"), at("06:00", Kill("daws")))
+    scenario = msgspec.structs.replace(DAY, faults=faults)
+    report = msgspec.structs.replace(PASSED, faults=(FaultResult("", "", 1),) * 2)
+    axis = render(report, scenario, run_dir, colour=False).splitlines()[2].split()[2]
+    assert (axis.index("✕") + 1) * 4 - len(axis) in range(-3, 5)
+    assert axis.replace("✕", "▒").count("▒") * 24 - len(axis) * 11 in range(24 + 1)
+
+
+def test_every_fault_has_words():
+    """The closed union of faults and the table of their effects name the same types."""
+    assert set(typing.get_args(Fault)) == set(EFFECTS)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Lose("vsat", 3), "lose 3 on vsat"),
+        (ClockStep("daws", by_s=-1.5), "step the clock of daws by -1.5 s"),
+        (CenterDown(), "center down"),
+    ],
+)
+def test_a_fault_in_words(fault: Fault, words: str):
+    """A fault's words carry its own values."""
+    assert words == describe(fault)
+
+
+def test_the_catalog_as_text():
+    """Each scenario has a line with its figures and its story below."""
+    assert [
+        "three-lost-packets    24h from 2006-01-17T00:00Z   1 site   3 faults",
+        "  One site-day over a satellite link loses three datagrams; reconciliation restores "
+        "exactly those.",
+        "hard-december         31d from 2005-12-01T00:00Z   4 sites   9 faults",
+    ] == render_list([DAY, MONTH]).splitlines()[:3]

@@ -1,0 +1,46 @@
+"""What all tests share: one way to need an outside tool, and property tests that repeat.
+
+A test marked `needs("tool")` is skipped where the tool is missing, with the line that installs it;
+with --strict-tools it fails instead, so that a gate cannot pass because nothing ran. A tool that
+ci/depends.txt does not name cannot be needed: the gate would have no way to install it.
+
+hypothesis draws the same examples in every run and does not judge by the clock: a failure is a
+fact about the code, not about the day or the machine.
+"""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+DEPENDS = Path(__file__).parents[1] / "ci" / "depends.txt"
+
+settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("repeatable")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds the option that `ci/run test --strict` sets."""
+    parser.addoption(
+        "--strict-tools", action="store_true", help="a test whose tool is missing fails"
+    )
+
+
+def system_packages() -> dict[str, tuple[str, str]]:
+    """The Debian package and the feature for each tool of ci/depends.txt."""
+    rows = (line.split(None, 2) for line in DEPENDS.read_text().splitlines())
+    return {row[1]: (row[0], row[2]) for row in rows if row and not row[0].startswith("#")}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips or fails a test before it starts where a tool that it needs is missing."""
+    for tool in (tool for mark in item.iter_markers("needs") for tool in mark.args):
+        if tool not in system_packages():
+            pytest.fail(f"{tool} is needed here, but {DEPENDS.name} names no package for it.")
+        if shutil.which(tool) is None:
+            package, feature = system_packages()[tool]
+            reason = f"{tool} is missing ({feature}); as root: apt-get install {package}"
+            (pytest.fail if item.config.getoption("--strict-tools") else pytest.skip)(reason)
