@@ -18,7 +18,7 @@ from typing import NamedTuple, NoReturn
 
 import msgspec
 
-from fieldproof import catalog, console, trace
+from fieldproof import catalog, console
 from fieldproof.progress import watch
 from fieldproof.scenario import Scenario
 from fieldproof.store import RunStore, StoreError, read_capsule, read_report
@@ -135,7 +135,7 @@ def _add_verb(
     name: str,
     act: Callable[[argparse.Namespace], int],
     text: str,
-    *parents: argparse.ArgumentParser,
+    *parents: "_Parser",
 ) -> argparse.ArgumentParser:
     verb = verbs.add_parser(
         name, help=text, description=text[0].upper() + text[1:] + ".", parents=parents
@@ -324,6 +324,8 @@ def _show(arguments: argparse.Namespace) -> int:
     if arguments.unit is None:
         _print_report(read_report(run_dir), run_dir, arguments.json)
         return Exit.PASS
+    from fieldproof import trace  # its decoders bring numpy along
+
     fate = trace.fate(run_dir, arguments.unit)
     if arguments.json:
         _write_json(fate)

@@ -127,7 +127,7 @@ class Spoof(Struct, frozen=True, tag="spoof"):
     Kinds: `traversal` (a path in the site id), `short` (379 bytes), `long` (381 bytes), `version`
     (a record of version 1), `forged` (a well-formed record of `site` that the site never made),
     `forged-future` (the same, dated twenty years on), `empty` (no byte), `repair` (an unsigned
-    repair request to the edge's repair port over the site's link)."""
+    repair request to the edge's repair port). It comes from the Internet, by no link of ours."""
 
     kind: str
     site: str

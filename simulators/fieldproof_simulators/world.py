@@ -10,6 +10,7 @@ The world carries faults out (`kill`, `cut_power`, `outage`, ...); which and whe
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,8 +19,9 @@ import simpy
 from fieldproof_contract import Address, Datagram
 from fieldproof_simulators.instruments.riometer import Riometer
 from fieldproof_simulators.lines.feed import Feed, SecondsFeed, WordsFeed
+from fieldproof_simulators.links.outages import intervals
 from fieldproof_simulators.links.profiles import Profile
-from fieldproof_simulators.links.virtual import Packet, VirtualLink
+from fieldproof_simulators.links.virtual import PROFILES_OWN, Packet, VirtualLink
 from fieldproof_simulators.machines.clock import HostClock, TrueUtc, iso
 from fieldproof_simulators.machines.disk import Disk
 from fieldproof_simulators.machines.host import Host
@@ -115,11 +117,15 @@ class World:
         self._feeds[name] = []
         return host
 
-    def add_link(self, name: str, profile: Profile) -> VirtualLink:
-        """A link; `connect` puts sites on it."""
+    def add_link(self, name: str, profile: Profile, until_ns: int) -> None:
+        """A link; `connect` puts sites on it. The profile's own outages strike until `until_ns`."""
         link = VirtualLink(name, profile, self.seed, self._purposes, self)
         self.links[name] = link
-        return link
+        if profile.outages is not None:
+            seed = child_seed(self.seed, f"link:{name}")
+            for from_ns, to_ns in intervals(profile.outages, seed, self.now_ns(), until_ns):
+                self.call_at(from_ns, partial(link.go_dark, PROFILES_OWN))
+                self.call_at(to_ns, link.recover)
 
     def connect(self, site: Host, link: VirtualLink) -> None:
         """The site reaches the center, and the center the site, over this link."""
@@ -170,10 +176,6 @@ class World:
         self.kill(host, "power cut", fault)
         for path, size in host.disk.power_cut(lambda most: self._draw(f"disk:{host.name}", most)):
             self.log(host.name, "disk lost", {"path": path, "bytes": size})
-
-    def inject(self, packet: Packet) -> tuple[str | None, int]:
-        """A stranger's datagram reaches the host that it is addressed to, by no link of ours."""
-        return self.arrive(packet)
 
     def _draw(self, name: str, most: int) -> int:
         """A number from 0 to `most` of the named stream."""

@@ -414,7 +414,9 @@ def test_help_and_list_load_nothing_heavy():
         "sys.exit(' '.join({'numpy', 'simpy', 'rich'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "" == done.stderr.removeprefix("fieldproof: There is no scenario in the catalog.").strip()
+    assert (
+        "" == done.stderr.removeprefix("fieldproof: There is no scenario in the catalog.").strip()
+    )
 
 
 def test_a_reader_that_goes_away_is_no_traceback(world, monkeypatch):

@@ -125,6 +125,22 @@ def tag_of(signed: bytes) -> bytes:
     return hmac.digest(KEY, REQUEST[-16:] + signed, "sha256")[:16]
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"RM\x01" + REQUEST[3:9],
+        b"RA\x02" + REQUEST[3:9],
+        b"RA\x01gill" + REQUEST[7:9],
+        b"RA\x01daws\0\0",
+    ],
+    ids=["kind", "version", "site", "day"],
+)
+def test_authentic_but_not_ours(head):
+    """A fragment with the right tag that names another kind, version, site or day is not taken."""
+    signed = head + b"\0\0" + DIGEST
+    assert not Assembly(REQUEST, KEY).add(signed + tag_of(signed))
+
+
 def test_reserved_codecs_are_not_taken():
     """A reply in a codec that is not supported here cannot be used and is not taken."""
     signed = b"RA\x21" + REQUEST[3:9] + b"\0\0" + DIGEST

@@ -173,11 +173,9 @@ def test_root_installs_venv(machine):
     (machine.tree / "can-make-venv").unlink()
     machine.env["USER_ID"] = "0"
     assert 0 == machine.run("true")[0]
-    apt_lines = [call for call in machine.calls() if call.startswith("apt-get")]
-    assert [
-        "apt-get update -qq",
-        "apt-get install -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 python3-venv",
-    ] == (apt_lines)
+    first, second = (call for call in machine.calls() if call.startswith("apt-get"))
+    assert ("update", "install") == (first.split()[1], second.split()[1])
+    assert second.endswith(" python3-venv")
 
 
 def test_missing_tools_are_reported_with_one_apt_line(machine):

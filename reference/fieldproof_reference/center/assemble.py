@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
-from fieldproof_reference.center.gaps import HOUR_S, is_whole_hour
+from fieldproof_reference.center.gaps import is_whole_hour
 from fieldproof_reference.formats import xrio
-from fieldproof_reference.formats.days import DAY_S
+from fieldproof_reference.formats.days import DAY_S, HOUR_S
 from fieldproof_reference.protocols.repair import Gap
 
 Day = Mapping[int, bytes]

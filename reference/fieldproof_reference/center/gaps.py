@@ -13,13 +13,12 @@ A whole hour is the open interval from the last second of the hour before to the
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from fieldproof_reference.formats import xrio
-from fieldproof_reference.formats.days import DAY_S
+from fieldproof_reference.formats.days import DAY_S, HOUR_S
 from fieldproof_reference.protocols.repair import NO_FILE, Gap, Manifest, hour_digest
 
-HOUR_S = 3600
 CADENCE_S = 60
 APART_S = 90
 CLOSE_S = 50
@@ -43,7 +42,9 @@ def by_cadence(day: Mapping[int, bytes], number: int, manifest: Manifest | None)
     to be whole: the digest in the answer tells."""
     suspects = suspect_hours(day, manifest)
     seconds = [_seconds(day[hour], number) for hour in sorted(day)]
-    found = [gap for gap in _missing(sorted(sum(seconds, []))) if _touches(gap, suspects)]
+    found = [
+        gap for gap in _missing(sorted(chain.from_iterable(seconds))) if _touches(gap, suspects)
+    ]
     explained = {hour for gap in found for hour in _hours(gap)}
     irregular = {
         hour

@@ -24,19 +24,19 @@ from fieldproof_contract import (
     Sync,
     Truncate,
 )
-from fieldproof_reference.center import ARRIVED
-from fieldproof_reference.edge import STATUS_PORT, TELEMETRY_PORT
+from fieldproof_reference import ports
+from fieldproof_reference.center import ARRIVED, CenterSettings
 from fieldproof_reference.formats import Malformed, idx, trees
 from fieldproof_reference.formats.days import DAY_S, day_text
 
-PORTS = (TELEMETRY_PORT, STATUS_PORT)
+PORTS = (ports.TELEMETRY, ports.STATUS)
 """UDP ports that are listened to."""
 
 
 class Receive:
-    """The node that listens."""
+    """The node that listens. It keeps what anybody sends: the settings' sites are no filter."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: CenterSettings) -> None:
         self._disk: DiskView
 
     def start(self, disk: DiskView, now: Now) -> Effects:

@@ -40,6 +40,7 @@ from fieldproof_contract import (
     SendDatagram,
     Sync,
 )
+from fieldproof_reference import ports
 from fieldproof_reference.center import (
     CONFIRMED,
     PROMOTED,
@@ -52,15 +53,13 @@ from fieldproof_reference.center.assemble import Day, assembled, displaced
 from fieldproof_reference.center.gaps import (
     ALL_HOURS,
     CADENCE_S,
-    HOUR_S,
     by_cadence,
     suspect_hours,
     whole_hours,
 )
 from fieldproof_reference.center.quarantine import quarantine
-from fieldproof_reference.edge import MANIFEST_PORT, REPAIR_PORT
 from fieldproof_reference.formats import trees
-from fieldproof_reference.formats.days import DAY_S, day_text
+from fieldproof_reference.formats.days import DAY_S, HOUR_S, day_text
 from fieldproof_reference.protocols.repair import (
     Assembly,
     Codec,
@@ -142,11 +141,11 @@ class Reconcile:
     def receive(self, event: Event, now: Now) -> Effects:
         """Manifests and replies, if they are authentic."""
         match event:
-            case Datagram(port, source, data) if port in (MANIFEST_PORT, REPAIR_PORT):
+            case Datagram(port, source, data) if port in (ports.MANIFEST, ports.REPAIR):
                 site = site_of(data)
-                if site not in self._sites:
+                if site is None or site not in self._sites:
                     return ()
-                if port == MANIFEST_PORT:
+                if port == ports.MANIFEST:
                     self._hear_manifest(site, data, source, now)
                     return ()
                 return self._hear_reply(site, data, now)
@@ -168,7 +167,7 @@ class Reconcile:
 
     def deadline(self) -> Monotonic | None:
         """The next case that is due, or the end of the day."""
-        return min((case.due for case in self._cases.values()), default=self._day_ends)
+        return min([self._day_ends, *(case.due for case in self._cases.values())])
 
     # --- when a case begins ---
 
@@ -226,7 +225,7 @@ class Reconcile:
 
     def _send(self, case: Case, now: Now) -> Effects:
         case.due = Monotonic(now.monotonic + case.patience_ns)
-        return (SendDatagram(REPAIR_PORT, self._repair[case.of.site], case.request),)
+        return (SendDatagram(ports.REPAIR, self._repair[case.of.site], case.request),)
 
     def _hear_reply(self, site: str, data: bytes, now: Now) -> Effects:
         for case in self._cases.values():
@@ -265,7 +264,7 @@ class Reconcile:
         """The copy becomes the day."""
         effects: Effects = ()
         for record in displaced(before, after):
-            origin = {"site": case.of.site, "day": case.of.day}
+            origin: dict[str, str | int] = {"site": case.of.site, "day": day_text(case.of.day)}
             effects += quarantine(
                 self._disk, "not at the edge", record, now.utc_ns // SECOND_NS, origin
             )
@@ -281,10 +280,10 @@ class Reconcile:
             }
             detail = {**stretch, "items": len(items), "bytes": size, "utc_ns": now.utc_ns}
             effects += (provenance.line(case.of, "restored", detail),)
-        records = sum(map(len, groups))
-        size = sum(len(item) for items in groups for item in items)
-        facts = {"site": case.of.site, "day": day_text(case.of.day), "records": records}
-        facts |= {"bytes": size, "method": case.level.name.lower()}
+        facts: dict[str, str | int] = {"site": case.of.site, "day": day_text(case.of.day)}
+        facts["items"] = sum(map(len, groups))
+        facts["bytes"] = sum(len(item) for items in groups for item in items)
+        facts["method"] = case.level.name.lower()
         return (*effects, Log("repaired", facts), Publish(PROMOTED, Promoted(paths)))
 
     def _confirm(self, case: Case, day: Day) -> Effects:

@@ -27,6 +27,7 @@ from fieldproof_contract import (
     Now,
     Topic,
 )
+from fieldproof_reference import ports
 from fieldproof_reference.center import (
     ARRIVED,
     CONFIRMED,
@@ -39,7 +40,6 @@ from fieldproof_reference.center.provenance import confirmed_days
 from fieldproof_reference.center.quarantine import quarantine
 from fieldproof_reference.center.receive import data_path, recent_index_paths
 from fieldproof_reference.center.shelf import Refused, Shelf
-from fieldproof_reference.edge import TELEMETRY_PORT
 from fieldproof_reference.formats import idx, trees, xrio
 from fieldproof_reference.formats.days import DAY_S, day_text
 
@@ -89,7 +89,7 @@ class Validate:
         return self._look_at
 
     def _note(self, path: str, now: Now) -> None:
-        if not path.endswith(f"_{TELEMETRY_PORT}.idx"):
+        if not path.endswith(f"_{ports.TELEMETRY}.idx"):
             return
         self._news[path] = None
         if self._look_at is None:
@@ -106,7 +106,7 @@ class Validate:
             data = self._disk.read(data_path(path), start)
             for entry in entries:
                 at = entry.offset - start
-                yield from self._judge(entry, data[at : at + entry.size])
+                yield self._judge(entry, data[at : at + entry.size])
 
     def _judge(self, entry: idx.Entry, data: bytes) -> Effects:
         arrived_s = entry.arrived_utc_ns // SECOND_NS

@@ -36,6 +36,9 @@ from fieldproof_reference.formats.adwords import TwoByteWords, WordDecoder
 SAMPLE_NS = SECOND_NS // 60
 """Nominal distance of samples (R1-05)."""
 
+NO_CODE = 0xFFFF
+"""Above every code: the lowest of no samples."""
+
 RECORD_NS = xrio.RECORD_POINTS * SECOND_NS
 RECORD_POINTS_BYTES = xrio.RECORD_POINTS * xrio.POINT_BYTES
 
@@ -50,7 +53,8 @@ class Acquire:
         self._points = bytearray()  # of the open record
         self._label_s = 0  # UTC second of the open record's first point
         self._second_ends_ns: int | None = None  # monotonic; None before the first sample
-        self._clear_second()
+        self._count = self._total = self._highest = 0  # of the open second
+        self._lowest = NO_CODE
 
     def start(self, disk: DiskView, now: Now) -> Effects:
         """Nothing survives of an open record."""
@@ -127,7 +131,7 @@ class Acquire:
 
     def _clear_second(self) -> None:
         self._count = self._total = self._highest = 0
-        self._lowest = 0xFFFF
+        self._lowest = NO_CODE
 
     # --- whole seconds ---
 

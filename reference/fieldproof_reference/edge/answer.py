@@ -28,10 +28,11 @@ from fieldproof_contract import (
     Now,
     SendDatagram,
 )
-from fieldproof_reference.edge import REPAIR_PORT, EdgeSettings
+from fieldproof_reference import ports
+from fieldproof_reference.edge import EdgeSettings
 from fieldproof_reference.edge.declare import CLOSING_NS, day_files
 from fieldproof_reference.formats import trees, xrio
-from fieldproof_reference.formats.days import DAY_S
+from fieldproof_reference.formats.days import DAY_S, HOUR_S
 from fieldproof_reference.protocols.repair import (
     Gap,
     Malformed,
@@ -48,8 +49,6 @@ PACE_BIT_S = 64_000
 IP_UDP_BYTES = 28
 MOST_QUEUED = 512
 """Fragments that may wait to leave: two of the longest answers."""
-
-HOUR_S = 3600
 
 
 class Item(NamedTuple):
@@ -77,7 +76,7 @@ class Answer:
     def receive(self, event: Event, now: Now) -> Effects:
         """Queue the answer to a request."""
         match event:
-            case Datagram(port, source, data) if port == REPAIR_PORT:
+            case Datagram(port, source, data) if port == ports.REPAIR:
                 fragments = self._answer(data, now)
                 self._queue.extend((source, fragment) for fragment in fragments)
                 if self._queue and self._next is None:
@@ -89,7 +88,7 @@ class Answer:
         to, fragment = self._queue.popleft()
         took_ns = (len(fragment) + IP_UDP_BYTES) * 8 * SECOND_NS // PACE_BIT_S
         self._next = Monotonic(now.monotonic + took_ns) if self._queue else None
-        return (SendDatagram(REPAIR_PORT, to, fragment),)
+        return (SendDatagram(ports.REPAIR, to, fragment),)
 
     def deadline(self) -> Monotonic | None:
         """When the next fragment may go."""
@@ -142,10 +141,7 @@ def _before(items: list[Item], second: int) -> int:
     """Index of the first item that is not before `second` of the day."""
     if second % HOUR_S == 0:
         return bisect_left(items, second // HOUR_S, key=lambda item: item.hour)
-    exact = (index for index, item in enumerate(items) if item.second == second)
-    later = (
-        index
-        for index, item in enumerate(items)
-        if item.second is not None and item.second > second
-    )
+    times = [(index, item.second) for index, item in enumerate(items) if item.second is not None]
+    exact = (index for index, found in times if found == second)
+    later = (index for index, found in times if found > second)
     return next(exact, next(later, len(items)))

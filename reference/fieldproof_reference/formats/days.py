@@ -4,6 +4,7 @@ from datetime import date
 from functools import lru_cache
 
 DAY_S = 86_400
+HOUR_S = 3600
 
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 

@@ -12,8 +12,11 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-_HOUR_NAME = re.compile(r"(\d{4})(\d\d)(\d\d)_(\d\d)_([a-z]{4})_xrio\.dat", re.ASCII)
-_ARRIVAL = re.compile(r"udp/(\d{4})/(\d\d)/(\d\d)/([^/]+)/ut(\d\d)_(\d+)\.(dat|idx)", re.ASCII)
+_YEAR, _MONTH, _DAY, _HOUR = r"([12]\d{3})", r"(0[1-9]|1[0-2])", r"([0-3]\d)", r"([01]\d|2[0-3])"
+_HOUR_NAME = re.compile(rf"{_YEAR}{_MONTH}{_DAY}_{_HOUR}_[a-z]{{4}}_xrio\.dat", re.ASCII)
+_ARRIVAL = re.compile(
+    rf"udp/{_YEAR}/{_MONTH}/{_DAY}/([^/]+)/ut{_HOUR}_(\d+)\.(?:dat|idx)", re.ASCII
+)
 
 
 class HourFile(NamedTuple):
@@ -45,7 +48,7 @@ def hour_files(disk: Path, site: str) -> tuple[HourFile, ...]:
         match = _HOUR_NAME.fullmatch(path.name)
         if match is None:
             continue
-        year, month, day, hour = (int(field) for field in match.groups()[:4])
+        year, month, day, hour = (int(field) for field in match.groups())
         utc_s = calendar.timegm((year, month, day, hour, 0, 0))
         relative = path.relative_to(disk).as_posix()
         if hour_path(site, utc_s) == relative:
@@ -60,7 +63,7 @@ def arrival_files(disk: Path, address: str = "*") -> tuple[ArrivalFile, ...]:
         match = _ARRIVAL.fullmatch(path.relative_to(disk).as_posix())
         if match is None:
             continue
-        year, month, day, source, hour, port, _ = match.groups()
+        year, month, day, source, hour, port = match.groups()
         utc_s = calendar.timegm((int(year), int(month), int(day), int(hour), 0, 0))
         stem = path.relative_to(disk).with_suffix("").as_posix()
         found.add(ArrivalFile(utc_s, source, int(port), stem))

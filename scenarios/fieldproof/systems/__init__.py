@@ -1,1 +1,29 @@
-"""systems."""
+"""Doors to systems under test. Each says which nodes an edge and a center are made of."""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from fieldproof_contract import Node
+from fieldproof.scenario import Center, Site
+
+
+class Part(NamedTuple):
+    """A node of a system: its name on the host, how to make it, and the UDP ports it listens to."""
+
+    name: str
+    make: Callable[[], Node]
+    ports: tuple[int, ...] = ()
+
+
+class System(Protocol):
+    """A system under test that runs in virtual time."""
+
+    name: str
+    purposes: dict[int, str]
+    """What a datagram is for, by destination port."""
+
+    def edge(self, site: Site, center: Center, seed: int) -> tuple[Part, ...]:
+        """The nodes of a field site, in the order in which they hear of things."""
+
+    def center(self, center: Center, sites: tuple[Site, ...], seed: int) -> tuple[Part, ...]:
+        """The nodes of the center."""

@@ -97,7 +97,7 @@ class SecondsFeed:
         self._record(k, label_s, heard_ns - (utc_ns - label_s * SECOND_NS))
 
     def _record(self, first: int, label_s: int, anchor_ns: int) -> None:
-        """Plan the record that begins with sample `first`; second `label_s` began at `anchor_ns`."""
+        """Plan the record that begins with sample `first`, in second `label_s`, begun `anchor_ns`."""
         ends = self._ends(anchor_ns)
         closing_ns = self._riometer.instant_ns(int(ends[-1])) + WORD_NS
         lengths = np.diff(ends, prepend=first)

@@ -25,6 +25,9 @@ IP_UDP_BYTES = 28
 
 TELEMETRY = "telemetry"
 
+PROFILES_OWN = -1
+"""In the place of a fault's index: the link's profile did it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Packet:
@@ -90,12 +93,21 @@ class VirtualLink:
             "down": LinkModel(profile.down, child_seed(seed, f"link:{name}:down")),
         }
         self.tallies: dict[tuple[str, str], Tally] = {}
-        self.outage: int | None = None  # index of the fault, while one lasts
-        self.stopped_by_outage = 0
+        self._outage: int | None = None  # index of the fault, while one lasts
         self._purposes = purposes
         self._orders: list[Order] = []
         self._world = world
         self._flips = child_seed(seed, f"link:{name}:flips")
+
+    def go_dark(self, fault: int) -> None:
+        """An outage begins; `fault` is its cause."""
+        self._outage = fault
+        self._world.log(self.name, "outage begins", {"fault": fault})
+
+    def recover(self) -> None:
+        """The outage ends."""
+        self._outage = None
+        self._world.log(self.name, "outage ends", {})
 
     def order(self, order: Order) -> Order:
         """A fault wants something done to the next telemetry datagrams."""
@@ -118,9 +130,8 @@ class VirtualLink:
                 self._lose(direction, purpose, packet, "lose", order.fault)
                 return
             packet, delay_ns, twice = self._obey(order, direction, purpose, packet)
-        if self.outage is not None:
-            self.stopped_by_outage += 1
-            self._lose(direction, purpose, packet, "outage", self.outage)
+        if self._outage is not None:
+            self._lose(direction, purpose, packet, "outage", self._outage)
             return
         self._through_model(direction, purpose, packet, delay_ns)
         if twice:
@@ -130,12 +141,12 @@ class VirtualLink:
         now_ns = self._world.now_ns()
         passage = self.models[direction].send(now_ns, len(packet.data) + IP_UDP_BYTES)
         if passage.dropped is not None:
-            self._lose(direction, purpose, packet, passage.dropped, -1)
+            self._lose(direction, purpose, packet, passage.dropped, PROFILES_OWN)
         for copy in passage.copies:
             if copy.corrupted:
-                self._lose(direction, purpose, packet, "checksum", -1)
+                self._lose(direction, purpose, packet, "checksum", PROFILES_OWN)
                 continue
-            due_ns = max(copy.due_ns, now_ns) + delay_ns
+            due_ns = copy.due_ns + delay_ns
             self._world.call_at(due_ns, lambda: self._arrive(direction, purpose, packet))
 
     def _arrive(self, direction: str, purpose: str, packet: Packet) -> None:

@@ -1,0 +1,207 @@
+"""Carries the faults of a scenario out on a world, and counts how often each really acted.
+
+Every fault has one function here that does it; lasting faults return what ends them. The world logs
+what happened to bytes; the lines that are written here say what was done to hosts.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import assert_never
+
+from fieldproof_contract import SECOND_NS, Address
+from fieldproof_simulators.links.virtual import Order, Packet, short_hash
+from fieldproof_simulators.machines.host import Host
+from fieldproof_simulators.world import World
+
+from fieldproof.faults import (
+    CenterDown,
+    ClockDrift,
+    ClockStep,
+    Corrupt,
+    DeadPreamplifier,
+    DiskFull,
+    Duplicate,
+    Freeze,
+    Kill,
+    Lose,
+    MoveAddress,
+    Outage,
+    PowerCut,
+    Reorder,
+    RotRecord,
+    Spoof,
+    Timed,
+)
+from fieldproof.forge import forged
+
+TELEMETRY_PORT = 24985
+REPAIR_PORT = 24990
+RECORD_BYTES = 380
+STRANGERS_PORT = 4242
+
+End = Callable[[], None]
+"""What undoes a lasting fault."""
+
+
+@dataclass(slots=True)
+class Inflicted:
+    """One fault of the scenario in this world."""
+
+    index: int  # in scenario.faults
+    timed: Timed
+    at_ns: int  # true time
+    until_ns: int | None
+    struck: int = 0
+    order: Order | None = None  # of faults that act on datagrams to come
+
+    @property
+    def fired(self) -> int:
+        """How often it acted: datagrams for faults of links' traffic, else strikes."""
+        return self.order.fired if self.order is not None else self.struck
+
+
+class Inflictor:
+    """All faults of a run. `moved` is told of hosts that changed their address."""
+
+    def __init__(self, world: World, center: str, plan: list[Inflicted]) -> None:
+        self.plan = plan
+        self._world = world
+        self._center = center
+        for item in plan:
+            world.call_at(item.at_ns, partial(self._strike, item))
+
+    def _strike(self, item: Inflicted) -> None:
+        end = self._do(item)
+        if end is not None and item.until_ns is not None:
+            self._world.call_at(item.until_ns, end)
+
+    def _do(self, item: Inflicted) -> End | None:
+        """Carry one fault out; what ends it, where it lasts."""
+        fault = item.timed.fault
+        match fault:
+            case Lose(link, count):
+                self._order(item, link, Order("lose", count, item.index))
+            case Duplicate(link, count):
+                self._order(item, link, Order("duplicate", count, item.index))
+            case Corrupt(link, count):
+                self._order(item, link, Order("corrupt", count, item.index))
+            case Reorder(link, count, by_s):
+                by_ns = round(by_s * SECOND_NS)
+                self._order(item, link, Order("delay", count, item.index, by_ns))
+            case Outage(link):
+                return self._outage(item, link)
+            case Kill(host, restart_after_s) | PowerCut(host, restart_after_s):
+                self._fell(item, host, restart_after_s, isinstance(fault, PowerCut))
+            case CenterDown(host):
+                item.struck += 1
+                self._world.kill(self._host(host), "center down", item.index)
+                return partial(self._world.boot, self._host(host))
+            case Freeze(host):
+                return self._freeze(item, host)
+            case ClockStep(host, by_s):
+                self._step(item, host, round(by_s * SECOND_NS))
+            case ClockDrift(host, ppm):
+                return self._drift(item, host, round(ppm * 1000))
+            case DiskFull(host):
+                return self._fill(item, host)
+            case RotRecord(host, bit):
+                self._rot(item, host, bit)
+            case MoveAddress(host, to):
+                item.struck += 1
+                self._host(host).address = to
+                self._log(item, host, "moved", to=to)
+            case Spoof():
+                self._spoof(item, fault)
+            case DeadPreamplifier():
+                item.struck += 1  # the instrument was built with it
+            case _:
+                assert_never(fault)
+        return None
+
+    def _host(self, name: str) -> Host:
+        return self._world.hosts[name]
+
+    def _log(self, item: Inflicted, where: str, what: str, **detail: str | int) -> None:
+        facts: Mapping[str, str | int] = {"fault": item.index, **detail}
+        self._world.log(where, what, facts)
+
+    def _order(self, item: Inflicted, link: str, order: Order) -> None:
+        item.order = self._world.links[link].order(order)
+
+    def _outage(self, item: Inflicted, name: str) -> End:
+        link = self._world.links[name]
+        link.go_dark(item.index)
+        item.struck += 1
+        return link.recover
+
+    def _fell(self, item: Inflicted, name: str, restart_after_s: float, power: bool) -> None:
+        host = self._host(name)
+        item.struck += 1
+        if power:
+            self._world.cut_power(host, item.index)
+        else:
+            self._world.kill(host, "kill", item.index)
+        up_ns = item.at_ns + round(restart_after_s * SECOND_NS)
+        self._world.call_at(up_ns, partial(self._world.boot, host))
+
+    def _freeze(self, item: Inflicted, name: str) -> End:
+        host = self._host(name)
+        host.freeze(item.index)
+        item.struck += 1
+        self._log(item, name, "host frozen")
+
+        def end() -> None:
+            self._log(item, name, "host thawed")
+            host.thaw()
+
+        return end
+
+    def _step(self, item: Inflicted, name: str, by_ns: int) -> None:
+        self._host(name).clock.step(self._world.now_ns(), by_ns)
+        item.struck += 1
+        self._log(item, name, "clock stepped", by_ns=by_ns)
+
+    def _drift(self, item: Inflicted, name: str, ppb: int) -> End:
+        clock = self._host(name).clock
+        clock.drift(self._world.now_ns(), ppb)
+        item.struck += 1
+        self._log(item, name, "clock drifting", ppb=ppb)
+
+        def end() -> None:
+            step_ns = clock.discipline(self._world.now_ns())
+            self._log(item, name, "clock disciplined", by_ns=step_ns)
+
+        return end
+
+    def _fill(self, item: Inflicted, name: str) -> End:
+        disk = self._host(name).disk
+        disk.full = True
+        item.struck += 1
+        self._log(item, name, "disk full")
+
+        def end() -> None:
+            disk.full = False
+            self._log(item, name, "disk relieved")
+
+        return end
+
+    def _rot(self, item: Inflicted, name: str, bit: int) -> None:
+        disk = self._host(name).disk
+        path = disk.listing("riometer/")[-1]
+        offset = (disk.size(path) or 0) - RECORD_BYTES
+        disk.flip(path, offset + bit // 8, bit % 8)
+        item.struck += 1
+        self._log(item, name, "rotted", path=path, offset=offset, bit=bit)
+
+    def _spoof(self, item: Inflicted, spoof: Spoof) -> None:
+        """A stranger's datagram reaches its host by no link of ours."""
+        data = forged(spoof, self._world.utc.at(self._world.now_ns()) // SECOND_NS)
+        repair = spoof.kind == "repair"
+        target = self._host(spoof.site if repair else self._center)
+        to = Address(target.address, REPAIR_PORT if repair else TELEMETRY_PORT)
+        self._log(
+            item, target.name, "spoofed", kind=spoof.kind, sha=short_hash(data), bytes=len(data)
+        )
+        self._world.arrive(Packet(Address(spoof.source, STRANGERS_PORT), to, data))
+        item.struck += 1

@@ -1,0 +1,154 @@
+"""What a declared fault excuses, and not a byte more.
+
+Two kinds of excuse. A *window* covers samples that a host could not archive, or datagrams that a
+center could not keep. A *loss line* of the log names one datagram, its cause and its fault: it is
+excused when that fault can cause it, at that place, at that time, and (where a fault strikes a
+number of datagrams) no more often than declared.
+
+    fault       window of samples at a site                    datagrams
+    Lose        -                                              the next `count` on its link
+    Corrupt     -                                              the next `count` on its link
+    Outage      -                                              what entered the link until it ended
+    Kill        open record, downtime                          what arrived while down
+    PowerCut    records the disk lost, open record, downtime   what arrived while down
+    CenterDown  open record, downtime                          what arrived while down
+    Freeze      from freeze to thaw (*)                        what arrived then
+    DiskFull    open record, until there was room              -
+
+Each window is wider by `EDGE_NS` on both sides: the second that the fault broke, and the line's
+delay. (*) In fidelity `seconds` the line hands over whole records, so that the open one counts.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from fieldproof import faults
+from fieldproof.faults import Fault
+from fieldproof.oracle.clock import SECOND_NS
+from fieldproof.oracle.xrio import RECORD_BYTES
+from fieldproof.scenario import Scenario
+
+OPEN_RECORD_NS = 60 * SECOND_NS
+EDGE_NS = SECOND_NS + SECOND_NS // 10
+_SLACK_NS = 1_000_000  # fault times are decimal fractions of seconds
+
+_CAUSES: dict[str, tuple[type, ...]] = {
+    "lose": (faults.Lose,),
+    "corrupt": (faults.Corrupt,),
+    "outage": (faults.Outage,),
+    "host down": (faults.Kill, faults.PowerCut, faults.CenterDown),
+    "host frozen": (faults.Freeze,),
+}
+_OF_THE_LINK = ("loss", "limit", "checksum")  # the link's own model, no fault
+_NAMES: dict[type, str] = {
+    faults.Kill: "kill",
+    faults.PowerCut: "power cut",
+    faults.CenterDown: "center down",
+    faults.Freeze: "host frozen",
+    faults.DiskFull: "disk full",
+}
+
+
+class Window(NamedTuple):
+    """True times [from_ns, until_ns) in which a fault may have cost something."""
+
+    from_ns: int
+    until_ns: int
+    cause: str
+    fault: int  # index in the scenario
+
+
+class Struck(NamedTuple):
+    """One fault with its true times; a fault that strikes once has no end of its own."""
+
+    fault: Fault
+    from_ns: int
+    until_ns: int | None
+
+
+class DiskLoss(NamedTuple):
+    """Unsynced bytes that a power cut took."""
+
+    host: str
+    at_ns: int
+    path: str
+    bytes: int
+
+
+class LossLine(NamedTuple):
+    """A line of the log about one datagram that was lost or corrupted."""
+
+    link: str
+    at_ns: int
+    cause: str
+    fault: int
+    direction: str
+
+
+def strike(scenario: Scenario, true_ns: Callable[[str], int]) -> tuple[Struck, ...]:
+    """The scenario's faults in true time, which `true_ns` gives for a fault's time text."""
+    struck = []
+    for timed in scenario.faults:
+        from_ns = true_ns(timed.when)
+        until_ns = None if timed.until is None else true_ns(timed.until)
+        if isinstance(timed.fault, faults.Kill | faults.PowerCut):
+            until_ns = from_ns + round(timed.fault.restart_after_s * SECOND_NS)
+        struck.append(Struck(timed.fault, from_ns, until_ns))
+    return tuple(struck)
+
+
+def windows(
+    struck: Sequence[Struck], host: str, fidelity: str, disk_losses: Sequence[DiskLoss]
+) -> tuple[Window, ...]:
+    """When a host may have failed to keep what it heard, in order. `disk_losses` are those that
+    concern the archive in question."""
+    found = []
+    for index, (fault, from_ns, until_ns) in enumerate(struck):
+        cause = _NAMES.get(type(fault))
+        if cause is None or until_ns is None or getattr(fault, "host", None) != host:
+            continue
+        before_ns = OPEN_RECORD_NS
+        if isinstance(fault, faults.Freeze) and fidelity == "words":
+            before_ns = 0
+        if isinstance(fault, faults.PowerCut):
+            before_ns *= 1 + _records_lost(disk_losses, host, from_ns)
+        found.append(Window(from_ns - before_ns - EDGE_NS, until_ns + EDGE_NS, cause, index))
+    return tuple(sorted(found))
+
+
+def excused(
+    lines: Sequence[LossLine], struck: Sequence[Struck], center: str
+) -> tuple[bool, ...]:
+    """For each line, in the log's order, whether a declared fault or the link's model covers it."""
+    left = [getattr(item.fault, "count", len(lines)) for item in struck]
+    verdicts = []
+    for line in lines:
+        if line.fault < 0 or line.fault >= len(struck):
+            verdicts.append(line.fault == -1 and line.cause in _OF_THE_LINK)
+            continue
+        covered = left[line.fault] > 0 and _covers(struck[line.fault], line, center)
+        left[line.fault] -= covered
+        verdicts.append(covered)
+    return tuple(verdicts)
+
+
+def _covers(struck: Struck, line: LossLine, center: str) -> bool:
+    fault, from_ns, until_ns = struck
+    if not isinstance(fault, _CAUSES.get(line.cause, ())):
+        return False
+    if getattr(fault, "link", line.link) != line.link:
+        return False
+    if line.direction == "up" and getattr(fault, "host", center) != center:
+        return False
+    if line.at_ns < from_ns - _SLACK_NS:
+        return False
+    return until_ns is None or line.at_ns <= until_ns + _SLACK_NS
+
+
+def _records_lost(losses: Sequence[DiskLoss], host: str, cut_ns: int) -> int:
+    """Records of which a power cut took at least a byte."""
+    return sum(
+        -(-loss.bytes // RECORD_BYTES)
+        for loss in losses
+        if loss.host == host and abs(loss.at_ns - cut_ns) <= _SLACK_NS
+    )

@@ -1,0 +1,339 @@
+"""Do a site's points partition the samples of its instrument, and hold what they ought to hold?
+
+The laws:
+
+1. Points, in order of time, use up the samples in order: each begins with the sample after the last
+   of the point before. Where it does not, samples were skipped (a `Gap`, named by its samples) or
+   used again (a deviation).
+2. A point of n samples holds their average, `(2 * sum + n) // (2 * n)` or, in all of an archive,
+   `sum // n`; and their range.
+3. A point begins within 50 ms of the second that its label names: the record's time stamp plus its
+   place in the record, by the clock of the host as it was at the record's start, or as it is then.
+   Two may begin elsewhere in their second: the first after skipped samples, since the line came
+   back when it did; and the first of a record after a jump of the clock (up to half a second off).
+
+Theory of operation. From a known sample on, a chunk of points is compared in one go. At the first
+difference the walk asks where the following points fit best: near their labels, then within hours.
+If that is elsewhere, it goes on from there; otherwise the position was right and the content is
+wrong. Searches and moves are counted out, so that a hopeless archive costs seconds, not hours.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fieldproof.oracle import truth
+from fieldproof.oracle.clock import SECOND_NS, Clock
+from fieldproof.oracle.locate import NOWHERE, Archive, locate
+from fieldproof.oracle.truth import Instrument, Integers
+
+TOLERANCE_NS = SECOND_NS // 20
+TOLERANCE_SAMPLES = 6  # between 50 ms too early and 50 ms too late
+RATE_HZ = 60
+RECORD_NS = 60 * SECOND_NS
+
+_FIRST_CHUNK = 960
+_LARGEST_CHUNK = 14_400
+_PROBE_POINTS = 30
+_FAR_SAMPLES = 3600 * RATE_HZ
+_MOST_MOVES = 2000
+_MOST_FAILED_SEARCHES = 40
+_MOST_FAR_SEARCHES = 5
+_MOST_KEPT = 200
+
+
+class Gap(NamedTuple):
+    """Samples [first, last) of the judged span that are in no point."""
+
+    first: int
+    last: int
+    from_ns: int  # true time of sample `first`
+    until_ns: int  # true time of sample `last`
+
+
+class Deviation(NamedTuple):
+    """What is wrong with one point, or with several in a row."""
+
+    kind: str  # "value", "label", "reused", "unchecked"
+    points: int
+    where: str  # file, offset of the record, place of the point
+    true_ns: int
+    detail: str
+
+
+class Partition(NamedTuple):
+    """What the walk found."""
+
+    rounding: str  # "nearest" or "floor"
+    first_ns: Integers  # true time at which each archived record begins, NOWHERE if unknown
+    points: int  # compared
+    produced: int  # samples of the judged span
+    archived: int  # of them, counted by the points' own numbers
+    reused: int  # of them, counted again
+    gaps: tuple[Gap, ...]
+    deviations: tuple[Deviation, ...]
+
+    @property
+    def skipped(self) -> int:
+        """Samples of the judged span in no point."""
+        return sum(gap.last - gap.first for gap in self.gaps)
+
+
+def partition(
+    archive: Archive, instrument: Instrument, clock: Clock, judged_ns: tuple[int, int]
+) -> Partition:
+    """Judge the records that reach into the true times [from, to) of `judged_ns`."""
+    first_ns = locate(archive, clock, instrument)
+    inside = (first_ns > judged_ns[0] - RECORD_NS) & (first_ns < judged_ns[1])
+    rows = np.flatnonzero(inside & (first_ns != NOWHERE))
+    rows = rows[np.argsort(first_ns[rows], kind="stable")]
+    walk = _Walk(archive.select(rows), first_ns[rows], instrument, clock, judged_ns)
+    walk.run()
+    for record in np.flatnonzero(first_ns == NOWHERE)[:_MOST_KEPT].tolist():
+        where = f"{archive.files[archive.file_of[record]]}, offset {archive.offsets[record]}"
+        said = f"the host's clock never showed {archive.timestamps_s[record]} s"
+        walk.deviations.append(Deviation("label", 1, where, NOWHERE, said))
+    return walk.result(first_ns)
+
+
+class _Run(NamedTuple):
+    """Points from `at` on, compared with the samples from one position on."""
+
+    at: int
+    counts: Integers
+    starts: Integers  # first sample of each
+    earliest: Integers  # sample at which each should begin at the earliest
+    value_ok: np.ndarray
+    label_ok: np.ndarray
+
+
+class _Walk:
+    """See the head of this file."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        first_ns: Integers,
+        instrument: Instrument,
+        clock: Clock,
+        judged_ns: tuple[int, int],
+    ) -> None:
+        self.deviations: list[Deviation] = []
+        self._archive = archive
+        self._first_ns = first_ns
+        self._instrument = instrument
+        self._clock = clock
+        self._span = (instrument.first_at(judged_ns[0]), instrument.first_at(judged_ns[1]))
+        self._owner = np.repeat(np.arange(len(archive.counts)), archive.counts)
+        self._begins = np.cumsum(archive.counts) - archive.counts
+        self._rows = clock.rows_at(first_ns)
+        self._jumped = _after_jump(clock, first_ns)
+        self._rounding: str | None = None
+        self._cursor: int | None = None  # next sample, while the position is known
+        self._used = self._span[0]  # all samples before it have had their turn
+        self._resumed = -1  # the point at which the walk moved last
+        self._archived = self._reused = 0
+        self._gaps: list[Gap] = []
+        self._moves, self._failed, self._far = _MOST_MOVES, _MOST_FAILED_SEARCHES, _MOST_FAR_SEARCHES
+
+    def run(self) -> None:
+        """Walk through all points."""
+        at, size, total = 0, _FIRST_CHUNK, len(self._owner)
+        while at < total and self._moves:
+            until = min(at + size, total)
+            reached = self._advance(at, until)
+            size = min(2 * size, _LARGEST_CHUNK) if reached == until else _FIRST_CHUNK
+            at = reached
+        if at < total:
+            self._note("unchecked", at, total - at, "the walk gave up: too many samples are missing")
+        self._skip_to(self._span[1])
+
+    def result(self, first_ns: Integers) -> Partition:
+        """What was found; `first_ns` is for all of the archive."""
+        return Partition(
+            self._rounding or "nearest",
+            first_ns,
+            len(self._owner),
+            self._span[1] - self._span[0],
+            self._archived,
+            self._reused,
+            tuple(self._gaps),
+            tuple(self.deviations),
+        )
+
+    # --- moving on ---
+
+    def _advance(self, at: int, until: int) -> int:
+        """Compare points [at, until); returns how far that went before the position moved."""
+        if self._cursor is None:
+            earliest = int(self._earliest(at, at + 1)[0])
+            found = self._search(at, earliest, earliest + TOLERANCE_SAMPLES // 2, far=True)
+            self._cursor = earliest + TOLERANCE_SAMPLES // 2 if found is None else found
+            self._resumed = at
+            self._used = min(self._used, self._cursor)  # what came before the span is not judged
+        run = self._compare(at, until, self._cursor)
+        done = 0
+        for bad in np.flatnonzero(~(run.value_ok & run.label_ok)).tolist():
+            if bad < done:
+                continue
+            found = None if self._resumed == at + bad else self._fit(run, bad)
+            if found is not None and found != run.starts[bad]:
+                self._place(run, bad)
+                self._cursor, self._resumed = found, at + bad
+                self._moves -= 1
+                return at + bad
+            done = self._blame(run, bad)
+        self._place(run, until - at)
+        self._cursor = int(run.starts[-1] + run.counts[-1])
+        return until
+
+    def _place(self, run: _Run, length: int) -> None:
+        """The first `length` points of the run have their samples."""
+        if length == 0:
+            return
+        first = int(run.starts[0])
+        last = int(run.starts[length - 1] + run.counts[length - 1])
+        if first < self._used:
+            samples = min(self._used, last) - first
+            self._note("reused", run.at, 1, f"{samples} samples that earlier points hold already")
+        self._skip_to(first)
+        low, high = self._span
+        self._archived += max(0, min(last, high) - max(first, low))
+        self._reused += max(0, min(last, self._used, high) - max(first, low))
+        self._used = max(self._used, last)
+
+    def _skip_to(self, sample: int) -> None:
+        """Samples before this one that had no turn are in no point."""
+        last = min(sample, self._span[1])
+        if last > self._used:
+            times = self._instrument.instant_ns(self._used), self._instrument.instant_ns(last)
+            self._gaps.append(Gap(self._used, last, *times))
+            self._used = last
+
+    # --- comparing ---
+
+    def _compare(self, at: int, until: int, cursor: int) -> _Run:
+        counts = self._archive.points["npoints"][at:until].astype(np.int64)
+        starts = cursor + np.cumsum(counts) - counts
+        ought = truth.points(self._instrument, cursor, counts)
+        averages = self._archive.points["average"][at:until]
+        if self._rounding is None:
+            floors = (averages == ought.floor).sum() > (averages == ought.nearest).sum()
+            self._rounding = "floor" if floors else "nearest"
+        average_ok = averages == (ought.floor if self._rounding == "floor" else ought.nearest)
+        value_ok = average_ok & (self._archive.points["range"][at:until] == ought.range)
+        earliest = self._earliest(at, until)
+        label_ok = self._in_time(at, until, starts, earliest)
+        empty = counts == 0
+        return _Run(at, counts, starts, earliest, value_ok | empty, label_ok | empty)
+
+    def _earliest(self, at: int, until: int) -> Integers:
+        """The first sample that each point may begin with: 50 ms before its label's second."""
+        return self._instrument.firsts_at(self._label_ns(at, until) - TOLERANCE_NS)
+
+    def _label_ns(self, at: int, until: int) -> Integers:
+        """The true time that each point's label names, by the clock at its record's start."""
+        return self._clock.instants_by(self._utc_ns(at, until), self._rows[self._owner[at:until]])
+
+    def _utc_ns(self, at: int, until: int) -> Integers:
+        owner = self._owner[at:until]
+        places = np.arange(at, until) - self._begins[owner]
+        utc_ns: Integers = (self._archive.timestamps_s[owner] + places) * SECOND_NS
+        return utc_ns
+
+    def _in_time(self, at: int, until: int, starts: Integers, earliest: Integers) -> np.ndarray:
+        """Law 3."""
+        owner = self._owner[at:until]
+        latest = earliest + TOLERANCE_SAMPLES
+        if at <= self._resumed < until:
+            latest[self._resumed - at] += RATE_HZ
+        jumped = self._jumped[owner] & (self._begins[owner] == np.arange(at, until))
+        off = np.where(jumped, RATE_HZ // 2, 0)
+        in_time: np.ndarray = (starts >= earliest - off) & (starts <= latest + off)
+        if len(self._clock.pieces) > 1:
+            label_ns = self._label_ns(at, until)
+            changed_ns = self._clock.instants_by(
+                self._utc_ns(at, until), self._clock.rows_at(label_ns)
+            )
+            earliest = self._instrument.firsts_at(changed_ns - TOLERANCE_NS)
+            in_time |= (starts >= earliest) & (starts <= earliest + TOLERANCE_SAMPLES)
+        return in_time
+
+    # --- differences ---
+
+    def _fit(self, run: _Run, bad: int) -> int | None:
+        """Where the points from `bad` on belong, if anywhere."""
+        start, earliest = int(run.starts[bad]), int(run.earliest[bad])
+        if self._failed == 0:
+            return None
+        wanted = start if run.label_ok[bad] else earliest + TOLERANCE_SAMPLES // 2
+        far = not (run.label_ok[bad] or run.value_ok[bad])
+        return self._search(run.at + bad, earliest, wanted, far)
+
+    def _search(self, at: int, earliest: int, wanted: int, far: bool) -> int | None:
+        """The sample with which point `at` begins: in its label's second, or else within hours."""
+        probe = self._archive.points[at : at + _PROBE_POINTS]
+        counts, averages = probe["npoints"].astype(np.int64), probe["average"].astype(np.int64)
+        low = earliest - TOLERANCE_SAMPLES
+        high = earliest + RATE_HZ + 2 * TOLERANCE_SAMPLES
+        found = truth.find(self._instrument, counts, averages, wanted, low, high)
+        if found is None and far and self._far:
+            self._far -= 1
+            low, high = wanted - _FAR_SAMPLES, wanted + _FAR_SAMPLES
+            found = truth.find(self._instrument, counts, averages, wanted, low, high)
+        self._failed -= found is None
+        return found
+
+    def _blame(self, run: _Run, bad: int) -> int:
+        """Say what is wrong from `bad` on; returns the first point that this does not cover."""
+        if self._failed == 0:
+            return self._blame_all(run, bad)
+        if not run.value_ok[bad]:
+            self._note("value", run.at + bad, 1, self._values(run, bad))
+            return bad + 1
+        others = np.flatnonzero(run.label_ok[bad:] | ~run.value_ok[bad:])
+        length = int(others[0]) if len(others) else len(run.counts) - bad
+        off = (int(run.starts[bad]) - int(run.earliest[bad]) - TOLERANCE_SAMPLES // 2) / RATE_HZ
+        self._note("label", run.at + bad, length, f"began {off:+.2f} s off its label")
+        return bad + length
+
+    def _blame_all(self, run: _Run, bad: int) -> int:
+        """No search is left: count what differs in the rest of the run."""
+        values = int((~run.value_ok[bad:]).sum())
+        labels = int((~run.label_ok[bad:] & run.value_ok[bad:]).sum())
+        if values:
+            self._note("value", run.at + bad, values, self._values(run, bad))
+        if labels:
+            self._note("label", run.at + bad, labels, "began off their labels")
+        return len(run.counts)
+
+    def _values(self, run: _Run, bad: int) -> str:
+        point = self._archive.points[run.at + bad]
+        ought = truth.points(self._instrument, int(run.starts[bad]), run.counts[bad : bad + 1])
+        average = ought.floor if self._rounding == "floor" else ought.nearest
+        return (
+            f"average {point['average']} and range {point['range']}, where its "
+            f"{point['npoints']} samples give {average[0]} and {ought.range[0]}"
+        )
+
+    def _note(self, kind: str, at: int, points: int, detail: str) -> None:
+        record = int(self._owner[at])
+        file = self._archive.files[self._archive.file_of[record]]
+        place = at - int(self._begins[record])
+        where = f"{file}, offset {self._archive.offsets[record]}, point {place}"
+        true_ns = int(self._label_ns(at, at + 1)[0])
+        if len(self.deviations) < _MOST_KEPT:
+            self.deviations.append(Deviation(kind, points, where, true_ns, detail))
+        else:
+            last = self.deviations[-1]
+            self.deviations[-1] = last._replace(points=last.points + points)
+
+
+def _after_jump(clock: Clock, first_ns: Integers) -> np.ndarray:
+    """Which records are the first to begin after the clock jumped."""
+    jumped = np.zeros(len(first_ns), dtype=bool)
+    for before, piece in zip(clock.pieces, clock.pieces[1:], strict=False):
+        if before.utc_at(piece.from_ns) != piece.utc_ns:
+            since_ns = first_ns - piece.from_ns
+            jumped |= (since_ns > -SECOND_NS) & (since_ns <= RECORD_NS + SECOND_NS)
+    return jumped

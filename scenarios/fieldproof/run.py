@@ -1,0 +1,224 @@
+"""Runs a scenario in virtual time and leaves a run directory, which the judge then reads.
+
+A run has three phases, on the world's true time:
+
+    lead     LEAD_S before the span that is judged: hosts boot, first records fill
+    span     what the scenario tells
+    settle   faults are over and nodes are up; the world goes on for LEAD_S at least, then until the
+             center's hour files of the span equal the edges', or `settles_within` is over
+
+Nothing is judged here; `world.json` says what the world knows of itself.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from fieldproof_contract import SECOND_NS
+from fieldproof_simulators.instruments.riometer import PreampDead
+from fieldproof_simulators.instruments.riometer import Riometer as Instrument
+from fieldproof_simulators.instruments.sampling import DEFAULT_SEGMENTS
+from fieldproof_simulators.links.profiles import profile
+from fieldproof_simulators.machines.clock import iso
+from fieldproof_simulators.machines.disk import Disk
+from fieldproof_simulators.machines.host import Host
+from fieldproof_simulators.world import World
+
+from fieldproof.faults import DeadPreamplifier, Freeze
+from fieldproof.inflict import Inflicted, Inflictor
+from fieldproof.scenario import LEAD_S, Riometer, Scenario, Site, duration_s, to_json
+from fieldproof.systems import Part, System
+from fieldproof.systems.reference import Reference
+
+LEAD_NS = LEAD_S * SECOND_NS
+STEP_NS = LEAD_NS
+"""How often a settling world is looked at."""
+
+PROGRESS_STEPS = 200
+
+OnProgress = Callable[[float, int], None]
+"""Told the fraction done and the true time, ns."""
+
+
+def run(
+    scenario: Scenario,
+    seed: int,
+    run_dir: Path,
+    on_progress: OnProgress = lambda fraction, true_ns: None,
+    system: System | None = None,
+) -> None:
+    """Let the scenario happen. Raises ValueError where it does not make sense."""
+    began = time.perf_counter()
+    (run_dir / "scenario.json").write_bytes(to_json(scenario, seed))
+    staged = Stage(scenario, seed, run_dir, system or Reference())
+    staged.play(on_progress)
+    facts = staged.close()
+    facts["seconds"] = round(time.perf_counter() - began, 3)
+    (run_dir / "world.json").write_bytes(msgspec.json.format(msgspec.json.encode(facts)))
+
+
+class Stage:
+    """A world built from a scenario, and its calendar."""
+
+    def __init__(self, scenario: Scenario, seed: int, run_dir: Path, system: System) -> None:
+        self.scenario = scenario
+        begins_utc_ns = (scenario.starts_utc_s - LEAD_S) * SECOND_NS
+        self.world = World(seed, begins_utc_ns, run_dir, system.purposes)
+        self._seed = seed
+        self._system = system
+        self.from_ns = LEAD_NS
+        self.to_ns = self._true_ns(scenario.lasts_s)
+        self._ends_ns = self.to_ns + LEAD_NS + duration_s(scenario.settles_within) * SECOND_NS
+        self._settled_ns: int | None = None
+        plan = self._plan()
+        for link in scenario.links:
+            self.world.add_link(link.name, profile(link.profile), self.to_ns)
+        self._raise_center()
+        for site in scenario.sites:
+            self._raise_site(site, plan)
+        self._faults = Inflictor(self.world, scenario.center.name, plan)
+
+    def play(self, on_progress: OnProgress) -> None:
+        """Lead, span and settle."""
+        lead_out_ns = self.to_ns + LEAD_NS
+        for step in range(1, PROGRESS_STEPS + 1):
+            true_ns = lead_out_ns * step // PROGRESS_STEPS
+            self.world.run_until(true_ns)
+            on_progress(step / PROGRESS_STEPS, true_ns)
+        while self.world.now_ns() < self._ends_ns:
+            if self._converged():
+                self._settled_ns = self.world.now_ns()
+                return
+            self.world.run_until(min(self.world.now_ns() + STEP_NS, self._ends_ns))
+
+    def close(self) -> dict[str, object]:
+        """Store the disks; the content of `world.json`, but for the wall time."""
+        world = self.world
+        return {
+            "schema": "fieldproof-world/1",
+            "begins_utc_ns": world.utc.begins_utc_ns,
+            "judged_ns": [self.from_ns, self.to_ns],
+            "ends_ns": world.now_ns(),
+            "leaps_ns": list(world.utc.leaps_ns),
+            "settled": self._settled_ns is not None,
+            "settled_ns": self._settled_ns,
+            "wire": self._wire(),
+            "faults": [
+                {
+                    "at": item.timed.when,
+                    "until": item.timed.until,
+                    "kind": type(item.timed.fault).__struct_config__.tag,
+                    "fired": item.fired,
+                }
+                for item in self._faults.plan
+            ],
+            "generators_end": dict(world.generators_end()),
+            "hosts": {
+                name: {"lives": host.lives, "utc_offset": list(host.clock.history)}
+                for name, host in world.hosts.items()
+            },
+            "rate_segments": {site.name: list(DEFAULT_SEGMENTS) for site in self.scenario.sites},
+            "log_sha256": world.close(),
+        }
+
+    # --- building ---
+
+    def _true_ns(self, since_start_s: float) -> int:
+        """The true time of a moment of the scenario's calendar."""
+        return self.world.utc.when(
+            self.scenario.starts_utc_s * SECOND_NS + round(since_start_s * SECOND_NS)
+        )
+
+    def _plan(self) -> list[Inflicted]:
+        plan = []
+        for index, timed in enumerate(self.scenario.faults):
+            if isinstance(timed.fault, Freeze) and self.scenario.fidelity != "words":
+                if timed.fault.host != self.scenario.center.name:
+                    raise ValueError(
+                        f"Scenario {self.scenario.name} freezes the site {timed.fault.host}: "
+                        "what its line buffer keeps can be told in fidelity `words` only."
+                    )
+            at_ns = self._true_ns(self.scenario.instant_s(timed.when))
+            until = timed.until
+            until_ns = None if until is None else self._true_ns(self.scenario.instant_s(until))
+            if not 0 <= at_ns <= self.to_ns or (until_ns is not None and until_ns <= at_ns):
+                raise ValueError(
+                    f"Fault {index} of scenario {self.scenario.name}, at {timed.when}, lies "
+                    "outside of the scenario, or ends before it begins."
+                )
+            plan.append(Inflicted(index, timed, at_ns, until_ns))
+        return plan
+
+    def _raise_center(self) -> None:
+        center = self.scenario.center
+        host = self.world.add_host(center.name, center.address)
+        _furnish(host, self._system.center(center, self.scenario.sites, self._seed))
+        self.world.call_at(0, lambda: self.world.boot(host))
+
+    def _raise_site(self, site: Site, plan: list[Inflicted]) -> None:
+        host = self.world.add_host(site.name, site.address)
+        self.world.connect(host, self.world.links[site.via])
+        _furnish(host, self._system.edge(site, self.scenario.center, self._seed))
+        for part in site.instruments:
+            if isinstance(part, Riometer):
+                instrument = self._instrument(site, part, plan)
+                self.world.add_riometer(host, instrument, self.scenario.fidelity)
+        begins_s = self.scenario.starts_utc_s - LEAD_S
+        wait_ns = (site.phase_s - begins_s) % 60 * SECOND_NS
+        self.world.call_at(wait_ns, lambda: self.world.boot(host))
+
+    def _instrument(self, site: Site, part: Riometer, plan: list[Inflicted]) -> Instrument:
+        dead = tuple(
+            PreampDead(item.at_ns, item.until_ns)
+            for item in plan
+            if item.timed.fault == DeadPreamplifier(site.name) and item.until_ns is not None
+        )
+        begins_utc_ns = self.world.utc.begins_utc_ns
+        return Instrument(site.name, self._seed, begins_utc_ns, noise=part.noise, faults=dead)
+
+    # --- settling ---
+
+    def _converged(self) -> bool:
+        """Whether the center holds what the edges hold, in the hours of the span."""
+        if not self.scenario.center.reconciles:
+            return True
+        center = self.world.hosts[self.scenario.center.name].disk
+        edges = [self.world.hosts[site.name].disk for site in self.scenario.sites]
+        return all(self._equal(edge, center) for edge in edges)
+
+    def _equal(self, edge: Disk, center: Disk) -> bool:
+        first, last = (self._hour(true_ns) for true_ns in (self.from_ns, self.to_ns - 1))
+        return all(
+            center.size(path) is not None and center.read(path) == edge.read(path)
+            for path in edge.listing("riometer/")
+            if path.endswith(".dat") and first <= _hour_of(path) <= last
+        )
+
+    def _hour(self, true_ns: int) -> str:
+        return iso(self.world.utc.at(true_ns))[:13].replace("-", "").replace("T", "_")
+
+    def _wire(self) -> list[dict[str, object]]:
+        return [
+            {
+                "link": link.name,
+                "direction": direction,
+                "purpose": purpose,
+                "packets": tally.packets,
+                "bytes": tally.bytes,
+                "lost_packets": tally.lost_packets,
+                "lost_bytes": tally.lost_bytes,
+            }
+            for link in self.world.links.values()
+            for (direction, purpose), tally in sorted(link.tallies.items())
+        ]
+
+
+def _furnish(host: Host, parts: tuple[Part, ...]) -> None:
+    for part in parts:
+        host.add(part.name, part.make, part.ports)
+
+
+def _hour_of(path: str) -> str:
+    """`YYYYMMDD_HH` of an hour file, which orders hour files by time."""
+    return path.rpartition("/")[2][:11]

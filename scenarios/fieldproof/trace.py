@@ -1,0 +1,168 @@
+"""The fate of one record, told from the evidence of a run: disks, indexes, the log.
+
+A record is named by its site and the second of its first sample as the site's clock had it. Its
+bytes are looked for, never decoded: a record that arrived changed is told by the log, which names
+payloads by the first 16 hexadecimal digits of their SHA-256.
+"""
+
+import datetime
+import re
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from fieldproof.console import describe
+from fieldproof.oracle import idx, trees
+from fieldproof.scenario import Scenario
+from fieldproof.store import StoreError, read_capsule
+
+HEADER_BYTES = 20
+POINT_BYTES = 6
+DAY_S = 86400
+
+
+class Step(Struct, frozen=True):
+    """One thing that happened to a record."""
+
+    what: str  # archived, lost, corrupted, duplicated, delayed, arrived, restored or filed
+    utc: str  # when, as far as the evidence says, else ""
+    where: str  # a file below the run directory, or a link
+    detail: str = ""
+
+
+class Fate(Struct, frozen=True):
+    """Everything that happened to a record, in order."""
+
+    unit: str
+    bytes: int
+    sha256: str
+    steps: tuple[Step, ...]
+
+
+def fate(run_dir: Path, unit: str) -> Fate:
+    """What became of the record `unit`, such as `daws:2006-01-17T16:23:05`, in a stored run.
+
+    Raises StoreError where the text names no record or the run holds none of it."""
+    scenario = read_capsule(run_dir).scenario
+    site, first_s = _parse(unit, run_dir, scenario)
+    path = trees.hour_path(site, first_s)
+    disks = run_dir / "disks"
+    at_edge, at_center = disks / site / path, disks / scenario.center.name / path
+    record = _find(at_edge, site, first_s) or _find(at_center, site, first_s)
+    if record is None:
+        raise StoreError(f"Run {run_dir} holds no record {unit}.{_nearest(at_edge, site, first_s)}")
+    steps = (
+        *_holds(run_dir, at_edge, record, "archived"),
+        *_logged(run_dir, record, scenario),
+        *_arrived(run_dir, disks / scenario.center.name, record),
+        *_restored(run_dir, disks / scenario.center.name, site, first_s),
+        *_holds(run_dir, at_center, record, "filed"),
+    )
+    return Fate(unit, len(record), sha256(record).hexdigest(), steps)
+
+
+def render(told: Fate) -> str:
+    """A fate as text, a line for each step."""
+    lines = [f"{told.unit}   {told.bytes} B   sha256 {told.sha256[:16]}"]
+    for step in told.steps:
+        where = f"{step.where}   {step.detail}".rstrip()
+        lines.append(f"  {step.what:<11}{step.utc:<28}{where}")
+    return "\n".join(lines) + "\n"
+
+
+def _parse(unit: str, run_dir: Path, scenario: Scenario) -> tuple[str, int]:
+    site, _, text = unit.partition(":")
+    if site not in [node.name for node in scenario.sites]:
+        sites = ", ".join(node.name for node in scenario.sites)
+        raise StoreError(f"Unit {unit!r} names no site of {run_dir}; its sites are: {sites}.")
+    try:
+        moment = datetime.datetime.fromisoformat(text.removesuffix("Z"))
+    except ValueError:
+        raise StoreError(
+            f"Unit {unit!r} has no time after its site, such as {site}:2006-01-17T16:23:05."
+        ) from None
+    return site, int(moment.replace(tzinfo=datetime.UTC).timestamp())
+
+
+def _headers(site: str, timestamp: bytes) -> re.Pattern[bytes]:
+    """Matches headers of the site's records: stream, site, version, rate, spare, time, points."""
+    return re.compile(rb"XRIO(?i:%b)0.{3}(%b)(..)" % (site.encode(), timestamp), re.DOTALL)
+
+
+def _find(path: Path, site: str, first_s: int) -> bytes | None:
+    """The record of an hour file that begins at `first_s`."""
+    data = path.read_bytes() if path.exists() else b""
+    match = _headers(site, re.escape(first_s.to_bytes(4, "little"))).search(data)
+    if match is None:
+        return None
+    size = HEADER_BYTES + POINT_BYTES * int.from_bytes(match[2], "little")
+    return data[match.start() : match.start() + size]
+
+
+def _nearest(path: Path, site: str, first_s: int) -> str:
+    """A hint at the record of the same hour that begins nearest."""
+    data = path.read_bytes() if path.exists() else b""
+    found = [int.from_bytes(match[1], "little") for match in _headers(site, b"....").finditer(data)]
+    if not found:
+        return ""
+    nearest_s = min(found, key=lambda stamp_s: abs(stamp_s - first_s))
+    return f" The nearest is {site}:{_utc(nearest_s * 1_000_000_000)[:19]}."
+
+
+def _holds(run_dir: Path, path: Path, record: bytes, what: str) -> Iterator[Step]:
+    if path.exists() and (at := path.read_bytes().find(record)) >= 0:
+        yield Step(what, "", str(path.relative_to(run_dir)), f"at byte {at}")
+
+
+def _logged(run_dir: Path, record: bytes, scenario: Scenario) -> Iterator[Step]:
+    """What the log says of the payload: lost, corrupted, duplicated, delayed."""
+    sha = sha256(record).hexdigest()[:16].encode()
+    with (run_dir / "log.jsonl").open("rb") as log:
+        for line in log:
+            if sha in line:
+                event = msgspec.json.decode(line)
+                yield Step(event["what"], event["utc"], event["where"], _cause(event, scenario))
+
+
+def _cause(event: dict[str, Any], scenario: Scenario) -> str:
+    number = event.get("fault", -1)
+    if number < 0:
+        return str(event.get("cause", ""))
+    timed = scenario.faults[number]
+    return f"{event.get('cause', '')} (fault at {timed.when}: {describe(timed.fault)})".lstrip()
+
+
+def _arrived(run_dir: Path, center: Path, record: bytes) -> Iterator[Step]:
+    """Every time that the record came whole to the center, by the center's clock."""
+    for file in trees.arrival_files(center):
+        data = center / f"{file.path}.dat"
+        index = center / f"{file.path}.idx"
+        if not (data.exists() and index.exists() and record in (content := data.read_bytes())):
+            continue
+        for entry in idx.parse(index.read_bytes()).entries:
+            if content[entry.offset : entry.offset + entry.size] == record:
+                where = f"{data.relative_to(run_dir)}"
+                detail = f"at byte {entry.offset}, from {entry.source}"
+                yield Step("arrived", _utc(entry.arrived_utc_ns), where, detail)
+
+
+def _restored(run_dir: Path, center: Path, site: str, first_s: int) -> Iterator[Step]:
+    """The repairs that brought the stretch of the day in which the record lies."""
+    day_s, second = first_s // DAY_S * DAY_S, first_s % DAY_S
+    path = center / f"provenance/{_utc(day_s * 1_000_000_000)[:10].replace('-', '/')}/{site}.jsonl"
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    for line in lines:
+        note = msgspec.json.decode(line)
+        if note["what"] == "restored" and note["after_s"] < second < note["before_s"]:
+            detail = f"by a repair of {note['items']} records, {note['bytes']} B"
+            yield Step("restored", _utc(note["utc_ns"]), str(path.relative_to(run_dir)), detail)
+
+
+def _utc(utc_ns: int) -> str:
+    second, fraction_ns = divmod(utc_ns, 1_000_000_000)
+    moment = datetime.datetime.fromtimestamp(second, datetime.UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{fraction_ns // 1000:06d}Z"
