@@ -9,11 +9,12 @@ The laws that every driver keeps:
 
 1. Effects run in the order given and stop at the first that fails; the node then receives
    `Failed(effect, reason)`, and what followed that effect never happened.
-2. A `Sync` is answered by one `Synced` with the same path, later, unless the host dies first.
+2. A `Sync` is answered by one `Synced` with the same paths, later, unless the host dies first.
 3. `deadline()` is asked for after every call; `advance()` comes at that monotonic time or later.
 4. `DiskView` shows the node its own host's files, appends that are not yet synced included.
-5. Nodes of one host meet by topic or by file and in no other way. A `Publish` reaches every other
-   node of the host, in the order in which the nodes were added, before the next outside event.
+5. Nodes of one host meet by topic or by file and in no other way. A `Publish` reaches the nodes of
+   the host that hear that topic, in the order in which the nodes were added, before the next
+   outside event. What a node hears (lines, ports, topics) is said where the host is put together.
 6. Monotonic time never steps and starts anywhere; UTC may step, drift, or repeat a second.
 7. An exception ends the one node that raised it, not its neighbours.
 
@@ -103,9 +104,9 @@ class Remove:
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """Make all of a file durable; answered by `Synced`."""
+    """Make all of some files durable, in this order; answered by one `Synced`."""
 
-    path: str
+    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ class SendDatagram:
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """Tell the other nodes of this host."""
+    """Tell the nodes of this host that hear this topic."""
 
     topic: str
     message: object  # a frozen value
@@ -159,7 +160,7 @@ class LineSeconds:
 
     line: str
     utc_s: int  # Unix second of the first group by the host's clock; the others follow
-    lengths: tuple[int, ...]  # samples in each second
+    lengths: bytes  # samples in each second, uint16 little-endian
     codes: bytes  # all samples in order, uint16 little-endian
 
 
@@ -174,7 +175,7 @@ class Datagram:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What another node of this host published."""
+    """What a node of this host published."""
 
     topic: str
     message: object
@@ -182,9 +183,9 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """The outcome of a `Sync`: all that the file held when it was asked for is durable."""
+    """The outcome of a `Sync`: all that the files held when it was asked for is durable."""
 
-    path: str
+    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

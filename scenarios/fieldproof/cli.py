@@ -11,7 +11,8 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -23,6 +24,11 @@ from fieldproof.progress import watch
 from fieldproof.scenario import Scenario
 from fieldproof.store import RunStore, StoreError, read_capsule, read_report
 from fieldproof.verdict import SCHEMA, ClaimResult, Exit, LedgerSummary, Report, Verdict
+
+DESCRIPTION = """\
+Run a field site, its link and its center through trouble, and prove that every
+byte the instrument measured arrived, or name the bytes that died and why.
+"""
 
 EPILOG = """\
 exit codes, the first that applies of 3, 1, 75, 0 where several scenarios ran:
@@ -78,8 +84,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MachineLacksError as error:
         _tell(str(error))
         return Exit.MACHINE_LACKS
-    except KeyboardInterrupt:
-        _tell("Interrupted.")
+    except KeyboardInterrupt as interrupt:
+        _tell(str(interrupt) or "Interrupted.")
         return Exit.INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -101,8 +107,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="fieldproof",
-        description="Run a field site, its link and its center through trouble, and prove that "
-        "every byte the instrument measured arrived, or name the bytes that died and why.",
+        description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -211,17 +216,13 @@ def _run(arguments: argparse.Namespace) -> int:
         return Exit.NOTHING
     store = RunStore(arguments.runs)
     reports: list[Report] = []
-    interrupted = False
+    several = arguments.all or len(arguments.scenarios) > 1
     try:
         for job in jobs:
             reports.append(_run_one(job, store, arguments))
-    except KeyboardInterrupt:
-        interrupted = True
-    several = arguments.all or len(arguments.scenarios) > 1
-    if arguments.json and (several or reports):
-        _write_json(reports if several else reports[0])
-    if interrupted:
-        return Exit.INTERRUPTED
+    finally:  # what was judged before an interruption is printed all the same
+        if arguments.json and (several or reports):
+            _write_json(reports if several else reports[0])
     return next(code for code in PRECEDENCE if code in [report.exit for report in reports])
 
 
@@ -253,20 +254,19 @@ def _lookup(name: str, seed: int | None) -> Job:
 
 def _run_one(job: Job, store: RunStore, arguments: argparse.Namespace) -> Report:
     """Run, judge and report one scenario. A crash is reported too, as a harness fault."""
-    from fieldproof.judge import judge  # these two bring numpy and simpy along
-    from fieldproof.run import run
+    from fieldproof.judge import judge  # brings numpy along
 
     scenario, seed = job
     run_dir = store.new(scenario.name)
     try:
-        with watch(scenario, sys.stderr, arguments.quiet) as on_progress:
-            run(scenario, seed, run_dir, on_progress)
+        _let_happen(job, run_dir, arguments.quiet)
         report = judge(run_dir)
+    except catalog.MalformedScenario:
+        raise
     except KeyboardInterrupt:
         ran = (run_dir / "world.json").exists()
-        rest = "is not judged yet" if ran else "is incomplete (it has no world.json)"
-        _tell(f"Interrupted: {run_dir} {rest}; it stays as it is.")
-        raise
+        state = "is not judged yet" if ran else "is incomplete (it has no world.json)"
+        raise KeyboardInterrupt(f"Interrupted: {run_dir} {state}; it stays as it is.") from None
     except Exception as error:
         _tell_fault(f"{scenario.name}, seed {seed}, in {run_dir}: ", error, arguments.verbose)
         return _crashed(job, run_dir, error)
@@ -274,6 +274,26 @@ def _run_one(job: Job, store: RunStore, arguments: argparse.Namespace) -> Report
     if not arguments.json:
         _write_report(report, scenario, run_dir)
     return report
+
+
+def _let_happen(job: Job, run_dir: Path, quiet: bool) -> None:
+    """Run the world. Raises MalformedScenario where the world cannot even be built."""
+    from fieldproof.run import run  # brings numpy and simpy along
+
+    begun = False
+    try:
+        with watch(job.scenario, sys.stderr, quiet) as show:
+
+            def on_progress(fraction: float, true_ns: int) -> None:
+                nonlocal begun
+                begun = True
+                show(fraction, true_ns)
+
+            run(job.scenario, job.seed, run_dir, on_progress)
+    except ValueError as error:
+        if begun:
+            raise
+        raise catalog.MalformedScenario(str(error)) from None
 
 
 def _crashed(job: Job, run_dir: Path, error: Exception) -> Report:
@@ -308,15 +328,24 @@ def _check(arguments: argparse.Namespace) -> int:
 
     store = RunStore(arguments.runs)
     run_dir = store.open(arguments.run)
-    try:
+    with _evidence(run_dir, "judged", arguments.verbose):
         report = judge(run_dir)
-    except (ValueError, OSError) as error:  # the evidence is at fault, not the judge
-        if arguments.verbose:
-            traceback.print_exc()
-        raise StoreError(f"Run {run_dir} cannot be judged: {error}") from None
     store.complete(run_dir)
     _print_report(report, run_dir, arguments.json)
     return report.exit
+
+
+@contextmanager
+def _evidence(run_dir: Path, use: str, verbose: bool) -> Iterator[None]:
+    """What a stored run does not bear is the run's fault: StoreError, not a harness fault."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except (ValueError, OSError) as error:
+        if verbose:
+            traceback.print_exc()
+        raise StoreError(f"Run {run_dir} cannot be {use}: {error}") from None
 
 
 def _show(arguments: argparse.Namespace) -> int:
@@ -326,7 +355,8 @@ def _show(arguments: argparse.Namespace) -> int:
         return Exit.PASS
     from fieldproof import trace  # its decoders bring numpy along
 
-    fate = trace.fate(run_dir, arguments.unit)
+    with _evidence(run_dir, "read", arguments.verbose):
+        fate = trace.fate(run_dir, arguments.unit)
     if arguments.json:
         _write_json(fate)
     else:

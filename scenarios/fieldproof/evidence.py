@@ -1,128 +1,68 @@
-"""A run directory, read: the only way in which claims and ledger look at a run.
+"""A run directory, read: the only way in which claims and the ledger look at a run.
 
-Everything is read when it is first asked for. What is large (archives, datagrams) is kept for one
+Everything is read when it is first asked for. What is large (the records of a site) is kept for one
 site at a time; what is derived from it (partitions, arrival times, the ledger) is small and stays.
 A directory that is half-written or damaged is a ValueError of one sentence.
 """
 
-import json
-from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
-from fieldproof_simulators.instruments.riometer import PreampDead, RateSegment
-from fieldproof_simulators.instruments.riometer import Riometer as RiometerTruth
-from msgspec import Struct
 
 from fieldproof.faults import DeadPreamplifier, MoveAddress
-from fieldproof.ledger import Ledger, build
-from fieldproof.oracle import idx, trees, xrio
+from fieldproof.ledger import Ledger, build, short_hash
+from fieldproof.oracle import idx, log, trees, worldfile, xrio
 from fieldproof.oracle.clock import SECOND_NS, Clock, Integers
 from fieldproof.oracle.excuses import (
+    RECORD_NS,
     DiskLoss,
     LossLine,
+    Piece,
     Struck,
     Window,
+    apportion,
     excused,
     strike,
     windows,
 )
 from fieldproof.oracle.locate import Archive
+from fieldproof.oracle.log import Line, Log
 from fieldproof.oracle.partition import Partition, partition
-from fieldproof.scenario import Capsule, Riometer, Scenario, Site, from_json
+from fieldproof.oracle.trees import STATUS_PORT, TELEMETRY_PORT, ArrivalFile, HourFile
+from fieldproof.scenario import Riometer, Site, from_json
+from fieldproof_simulators.instruments.riometer import PreampDead, RateSegment
+from fieldproof_simulators.instruments.riometer import Riometer as Instrument
 
-WORLD_SCHEMA = "fieldproof-world/1"
-TELEMETRY_PORT = 24985
-
-_KEPT = frozenset(
-    ("lost", "corrupted", "duplicated", "disk lost", "rotted", "repaired", "quarantined")
-)
-"""What of the log is kept line by line; of everything else only the number of lines is."""
+HOUR_NS = 3600 * SECOND_NS
 
 
-class WireCount(Struct, frozen=True):
-    """IP bytes that were offered to one direction of a link for one purpose."""
+class SiteFiles(NamedTuple):
+    """All hour files of a site on its own disk, and their records.
 
-    link: str
-    direction: str
-    purpose: str
-    packets: int
-    bytes: int
-    lost_packets: int
-    lost_bytes: int
+    The records are read as they were before any bit rotted: `blobs` are as they are now."""
 
+    blobs: tuple[bytes, ...]
+    archive: Archive
+    strays: dict[str, tuple[tuple[int, int], ...]]  # by file: (offset, size) of what is no record
 
-class FaultCount(Struct, frozen=True):
-    """How often a fault acted, in the scenario's order."""
-
-    kind: str
-    fired: int
-
-
-class HostRecord(Struct, frozen=True):
-    """A host's lives, and its UTC against true UTC."""
-
-    lives: tuple[tuple[int, int | None], ...]
-    utc_offset: tuple[tuple[int, int, int], ...]  # true ns, offset ns, drift ppb
-
-
-class WorldRecord(Struct, frozen=True):
-    """`world.json`; times are true ns since the world began."""
-
-    schema: str
-    begins_utc_ns: int
-    judged_ns: tuple[int, int]
-    ends_ns: int
-    leaps_ns: tuple[int, ...]
-    settled: bool
-    settled_ns: int | None
-    wire: tuple[WireCount, ...]
-    faults: tuple[FaultCount, ...]
-    generators_end: dict[str, str]
-    log_sha256: str
-    hosts: dict[str, HostRecord]
-    rate_segments: dict[str, tuple[tuple[int, int], ...]]
-    seconds: float
-
-
-class Line(NamedTuple):
-    """A line of `log.jsonl`."""
-
-    ns: int
-    where: str
-    what: str
-    detail: dict[str, object]
-
-    def text(self, key: str) -> str:
-        """A detail as text; empty where it is missing."""
-        return str(self.detail.get(key, ""))
-
-    def number(self, key: str) -> int:
-        """A detail that is an integer; -1 where it is missing."""
-        value = self.detail.get(key, -1)
-        return value if isinstance(value, int) else -1
-
-
-class Log(NamedTuple):
-    """What the judge keeps of `log.jsonl`."""
-
-    sha256: str
-    counts: Counter[tuple[str, str]]  # lines by (what, where)
-    lines: dict[str, tuple[Line, ...]]  # by what, for what is in `_KEPT`
+    def record(self, row: int) -> bytes:
+        """The bytes of a record, as they are on the disk."""
+        offset = int(self.archive.offsets[row])
+        blob = self.blobs[int(self.archive.file_of[row])]
+        return blob[offset : offset + int(self.archive.sizes[row])]
 
 
 class Arrivals(NamedTuple):
-    """What came from one site to one port, by the index files alone, in order of arrival file."""
+    """What came from a site to a port, by the index files alone, in their order."""
 
     utc_ns: Integers  # by the center's clock
     sizes: Integers
     offsets: Integers
-    stems: tuple[str, ...]  # path of the arrival file, without suffix, for each datagram
+    file_of: Integers  # index into `files`, for each datagram
+    files: tuple[ArrivalFile, ...]
 
 
 class Evidence:
@@ -130,21 +70,30 @@ class Evidence:
 
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
-        self.capsule: Capsule = from_json(_read(run_dir, "scenario.json"), f"{run_dir}/scenario.json")
-        self.scenario: Scenario = self.capsule.scenario
-        self.world = _world(run_dir)
-        self.partition = lru_cache(maxsize=None)(self._partition)
-        self.arrivals = lru_cache(maxsize=None)(self._arrivals)
-        self.hour_files = lru_cache(maxsize=None)(self._hour_files)
-        self.hours = lru_cache(maxsize=1)(self._hours)
+        path = run_dir / "scenario.json"
+        try:
+            self.capsule = from_json(path.read_bytes(), str(path))
+        except OSError as error:
+            raise ValueError(f"{path} cannot be read: {error.strerror}.") from None
+        self.scenario = self.capsule.scenario
+        self.world = worldfile.read(run_dir / "world.json")
         missing = {node.name for node in self.scenario.nodes} - self.world.hosts.keys()
         if missing or len(self.world.faults) != len(self.scenario.faults):
             raise ValueError(
-                f"{run_dir}/world.json does not belong to {run_dir}/scenario.json: "
-                "its hosts or faults are others."
+                f"{run_dir}/world.json does not belong to {path}: its hosts or faults are others."
             )
+        # One cache for each, because two sites' records at a time would be too many.
+        self.site_files = lru_cache(maxsize=1)(self._site_files)
+        self.partition = lru_cache(maxsize=None)(self._partition)
+        self.arrivals = lru_cache(maxsize=None)(self._arrivals)
+        self.hour_files = lru_cache(maxsize=None)(self._hour_files)
 
     # --- places and times ---
+
+    @cached_property
+    def log(self) -> Log:
+        """The log."""
+        return log.read(self.run_dir / "log.jsonl")
 
     @cached_property
     def true_utc(self) -> Clock:
@@ -153,10 +102,9 @@ class Evidence:
 
     def clock(self, host: str) -> Clock:
         """The host's UTC as a function of true time."""
-        offsets = self.world.hosts[host].utc_offset
-        return Clock(
-            self.world.begins_utc_ns, self.world.leaps_ns, self.world.ends_ns, offsets or ((0, 0, 0),)
-        )
+        world = self.world
+        offsets = world.hosts[host].utc_offset or ((0, 0, 0),)
+        return Clock(world.begins_utc_ns, world.leaps_ns, world.ends_ns, offsets)
 
     def site(self, name: str) -> Site:
         """A site by its name. Raises ValueError where the scenario has none."""
@@ -165,14 +113,28 @@ class Evidence:
                 return site
         raise ValueError(f"Scenario {self.scenario.name} has no site {name!r}.")
 
+    @cached_property
+    def riometer_sites(self) -> tuple[str, ...]:
+        """The names of the sites that have a riometer."""
+        return tuple(
+            site.name
+            for site in self.scenario.sites
+            if any(isinstance(instrument, Riometer) for instrument in site.instruments)
+        )
+
     def disk(self, host: str) -> Path:
         """Where a host's files are."""
         return self.run_dir / "disks" / host
 
+    @property
+    def center_disk(self) -> Path:
+        """Where the center's files are."""
+        return self.disk(self.scenario.center.name)
+
     def addresses(self, site: str) -> tuple[str, ...]:
-        """Every address from which a site sent, in order of time."""
-        moves = [timed.fault for timed in self.scenario.faults]
-        later = [f.to for f in moves if isinstance(f, MoveAddress) and f.host == site]
+        """Every address that a site ever had, in order of time."""
+        moves = (timed.fault for timed in self.scenario.faults)
+        later = (move.to for move in moves if isinstance(move, MoveAddress) and move.host == site)
         return tuple(dict.fromkeys((self.site(site).address, *later)))
 
     def true_ns(self, when: str) -> int:
@@ -182,31 +144,7 @@ class Evidence:
         found = self.true_utc.instants_of(utc_ns)
         return found[0] if found else utc_ns - self.world.begins_utc_ns
 
-    # --- log ---
-
-    @cached_property
-    def log(self) -> Log:
-        """The log. Raises ValueError for a line that is not one."""
-        digest, counts = sha256(), Counter[tuple[str, str]]()
-        kept: dict[str, list[Line]] = {what: [] for what in sorted(_KEPT)}
-        path = self.run_dir / "log.jsonl"
-        decode = msgspec.json.Decoder(dict).decode
-        try:
-            with path.open("rb") as file:
-                for number, raw in enumerate(file, start=1):
-                    digest.update(raw)
-                    line = decode(raw)
-                    where, what = line["where"], line["what"]
-                    counts[what, where] += 1
-                    if what in _KEPT:
-                        kept[what].append(Line(line["ns"], where, what, line))
-        except (KeyError, msgspec.DecodeError):
-            raise ValueError(f"{path}, line {number} is not a line of a run's log.") from None
-        except OSError as error:
-            raise ValueError(f"{path} cannot be read: {error.strerror}.") from None
-        return Log(digest.hexdigest(), counts, {what: tuple(kept[what]) for what in kept})
-
-    # --- faults ---
+    # --- what faults excuse ---
 
     @cached_property
     def struck(self) -> tuple[Struck, ...]:
@@ -215,32 +153,224 @@ class Evidence:
 
     def sample_windows(self, site: str) -> tuple[Window, ...]:
         """When a site may have failed to archive samples."""
-        return self._windows(site, lambda path: path.startswith("riometer/"))
+        lost = [loss for loss in self._disk_losses if loss.path.startswith("riometer/")]
+        frozen_open_ns = RECORD_NS if self.scenario.fidelity == "seconds" else 0
+        return windows(self.struck, site, lost, RECORD_NS, frozen_open_ns)
+
+    def sending_windows(self, site: str) -> tuple[Window, ...]:
+        """When a site may have failed to send what it archived."""
+        return windows(self.struck, site, ())
 
     def arrival_windows(self, site: str) -> tuple[Window, ...]:
-        """When the center may have failed to keep a site's datagrams that reached it."""
+        """When the center may have failed to keep what reached it from a site."""
         folders = [f"/{address}/" for address in self.addresses(site)]
-        return self._windows(
-            self.scenario.center.name,
-            lambda path: path.endswith(".dat") and any(folder in path for folder in folders),
-        )
+        lost = [
+            loss
+            for loss in self._disk_losses
+            if loss.path.endswith(".dat") and any(folder in loss.path for folder in folders)
+        ]
+        return windows(self.struck, self.scenario.center.name, lost)
 
     @cached_property
     def losses(self) -> dict[str, tuple[tuple[Line, bool], ...]]:
-        """By the payload's short hash: what the log says of its loss, and whether it is excused."""
-        lines = sorted(self.log.lines["lost"] + self.log.lines["corrupted"], key=lambda line: line.ns)
+        """By short hash of the payload: the log's lines on its loss, and whether a fault that was
+        declared, or the link's own model, excuses each."""
+        lines = self.log.lines["lost"] + self.log.lines["corrupted"]
+        lines = tuple(sorted(lines, key=lambda line: line.ns))
         asked = [
             LossLine(
                 line.where,
                 line.ns,
-                line.text("cause") if line.what == "lost" else "corrupt",
+                "corrupt" if line.what == "corrupted" else line.text("cause"),
                 line.number("fault"),
                 line.text("direction"),
             )
             for line in lines
         ]
-        by_hash: dict[str, tuple[tuple[Line, bool], ...]] = {}
-        verdicts = excused(asked, self.struck, self.scenario.center.name)
-        for line, verdict in zip(lines, verdicts, strict=True):
-            by_hash[line.text("sha")] = (*by_hash.get(line.text("sha"), ()), (line, verdict))
-        return by_hash
+        covered = excused(asked, self.struck, self.scenario.center.name)
+        found: dict[str, tuple[tuple[Line, bool], ...]] = {}
+        for line, is_covered in zip(lines, covered, strict=True):
+            sha = line.text("sha")
+            found[sha] = (*found.get(sha, ()), (line, is_covered))
+        return found
+
+    @cached_property
+    def _disk_losses(self) -> list[DiskLoss]:
+        return [
+            DiskLoss(line.where, line.ns, line.text("path"), line.number("bytes"))
+            for line in self.log.lines["disk lost"]
+        ]
+
+    # --- archives ---
+
+    def in_judged_hours(self, site: str, hour_utc_s: int) -> bool:
+        """Whether an hour of the site's own UTC shares an instant with the judged span."""
+        from_ns = hour_utc_s * SECOND_NS
+        ranges = self.clock(site).utc_ranges(*self.world.judged_ns)
+        return any(first < from_ns + HOUR_NS and from_ns < last for first, last in ranges)
+
+    def judged_files(self, host: str, site: str) -> tuple[HourFile, ...]:
+        """The hour files of a site on a host's disk that belong to the judged span."""
+        files = self.hour_files(host, site)
+        return tuple(file for file in files if self.in_judged_hours(site, file.utc_s))
+
+    def read(self, host: str, path: str) -> bytes:
+        """The content of a file on a host's disk."""
+        return (self.disk(host) / path).read_bytes()
+
+    def instrument(self, site: str) -> Instrument:
+        """The truth of a site's riometer."""
+        riometer = next(i for i in self.site(site).instruments if isinstance(i, Riometer))
+        segments = self.world.rate_segments[site]
+        dead = tuple(
+            PreampDead(item.from_ns, item.until_ns)
+            for item in self.struck
+            if isinstance(item.fault, DeadPreamplifier)
+            and item.fault.host == site
+            and item.until_ns is not None
+        )
+        return Instrument(
+            site,
+            self.capsule.seed,
+            self.world.begins_utc_ns,
+            noise=riometer.noise,
+            rate_segments=tuple(RateSegment(*segment) for segment in segments),
+            faults=dead,
+        )
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The fate of every record and sample."""
+        return build(self)
+
+    def skipped(self, site: str) -> tuple[Piece, ...]:
+        """Samples of the judged span in no point, and the windows that excuse them."""
+        first_at = self.instrument(site).first_at
+        declared = self.sample_windows(site)
+        return tuple(
+            piece
+            for gap in self.partition(site).gaps
+            for piece in apportion((gap.first, gap.last), declared, first_at)
+        )
+
+    def strays(self, site: str) -> tuple[str, ...]:
+        """Where a site's judged hour files have bytes that are no record, although no fault could
+        have torn a record in that hour."""
+        torn = [
+            (
+                self.clock(site).utc_at(max(0, window.from_ns)),
+                self.clock(site).utc_at(window.until_ns),
+            )
+            for window in self.sample_windows(site)
+        ]
+        return tuple(
+            f"{file.path}, offset {offset}"
+            for file in self.judged_files(site, site)
+            for offset, _ in self.site_files(site).strays.get(file.path, ())
+            if not any(
+                from_ns < file.utc_s * SECOND_NS + HOUR_NS and file.utc_s * SECOND_NS < until_ns
+                for from_ns, until_ns in torn
+            )
+        )
+
+    # --- arrivals ---
+
+    def raw_hashes(self, link: str, purpose: str) -> frozenset[str]:
+        """Short hashes of what the raw tree holds from the sites on a link."""
+        port = {"telemetry": TELEMETRY_PORT, "status": STATUS_PORT}.get(purpose, -1)
+        return frozenset(
+            short_hash(payload)
+            for site in self.scenario.sites
+            if site.via == link
+            for _, _, payload in self.datagrams(site.name, port)
+        )
+
+    def center_ns(self, utc_ns: Integers, about_ns: Integers) -> Integers:
+        """True times at which the center's clock showed `utc_ns`, not long after `about_ns`."""
+        clock = self.clock(self.scenario.center.name)
+        for _ in range(2):  # the clock may have changed on the way
+            about_ns = clock.instants_by(utc_ns, clock.rows_at(about_ns))
+        return about_ns
+
+    def center_utc_span(self) -> tuple[int, int]:
+        """The judged span by the center's clock."""
+        clock = self.clock(self.scenario.center.name)
+        from_ns, until_ns = self.world.judged_ns
+        return clock.utc_at(from_ns), clock.utc_at(until_ns)
+
+    def datagrams(self, site: str, port: int) -> Iterator[tuple[int, str, bytes]]:
+        """What the raw tree holds from a site: arrival (UTC ns by the center's clock), path of the
+        .dat file, payload."""
+        arrivals = self.arrivals(site, port)
+        for number, file in enumerate(arrivals.files):
+            rows = np.flatnonzero(arrivals.file_of == number).tolist()
+            path = f"{file.path}.dat"
+            data = (self.center_disk / path).read_bytes() if rows else b""
+            for row in rows:
+                offset = int(arrivals.offsets[row])
+                payload = data[offset : offset + int(arrivals.sizes[row])]
+                yield int(arrivals.utc_ns[row]), path, payload
+
+    def _hour_files(self, host: str, site: str) -> tuple[HourFile, ...]:
+        return trees.hour_files(self.disk(host), site)
+
+    def _partition(self, site: str) -> Partition:
+        archive = self.site_files(site).archive
+        return partition(archive, self.instrument(site), self.clock(site), self.world.judged_ns)
+
+    def _site_files(self, site: str) -> SiteFiles:
+        files = [file.path for file in self.hour_files(site, site)]
+        blobs = [self.read(site, path) for path in files]
+        decoded = [
+            xrio.decode(self._before_rot(site, path, blob), site)
+            for path, blob in zip(files, blobs, strict=True)
+        ]
+        decoded = decoded or [xrio.decode(b"", site)]
+        lengths = [len(records.offsets) for records in decoded]
+        archive = Archive(
+            tuple(files),
+            np.repeat(np.arange(len(decoded)), lengths),
+            np.concatenate([records.offsets for records in decoded]),
+            np.concatenate([records.sizes for records in decoded]),
+            np.concatenate([records.timestamps_s for records in decoded]),
+            np.concatenate([records.counts for records in decoded]),
+            np.concatenate([records.points for records in decoded]),
+        )
+        strays = {path: records.strays for path, records in zip(files, decoded, strict=False)}
+        return SiteFiles(tuple(blobs), archive, strays)
+
+    def _before_rot(self, host: str, path: str, data: bytes) -> bytes:
+        """The file with every bit that the log says rotted flipped back."""
+        rotted = [
+            line
+            for line in self.log.lines["rotted"]
+            if line.where == host and line.text("path") == path
+        ]
+        if not rotted:
+            return data
+        sound = bytearray(data)
+        for line in rotted:
+            bit = line.number("bit")  # of the byte, or counted from `offset` on
+            sound[line.number("offset") + bit // 8] ^= 1 << bit % 8
+        return bytes(sound)
+
+    def _arrivals(self, site: str, port: int) -> Arrivals:
+        files = [
+            file
+            for address in self.addresses(site)
+            for file in trees.arrival_files(self.center_disk, address)
+            if file.port == port
+        ]
+        entries = [self._index(file) for file in files]
+        rows = [entry for index in entries for entry in index.entries]
+        return Arrivals(
+            np.array([row.arrived_utc_ns for row in rows], dtype=np.int64),
+            np.array([row.size for row in rows], dtype=np.int64),
+            np.array([row.offset for row in rows], dtype=np.int64),
+            np.repeat(np.arange(len(files)), [len(index.entries) for index in entries]),
+            tuple(files),
+        )
+
+    def _index(self, file: ArrivalFile) -> idx.Index:
+        path = self.center_disk / f"{file.path}.idx"
+        return idx.parse(path.read_bytes() if path.exists() else b"")

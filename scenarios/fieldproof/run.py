@@ -216,7 +216,7 @@ class Stage:
 
 def _furnish(host: Host, parts: tuple[Part, ...]) -> None:
     for part in parts:
-        host.add(part.name, part.make, part.ports)
+        host.add(part.name, part.make, part.hears)
 
 
 def _hour_of(path: str) -> str:

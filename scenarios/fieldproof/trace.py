@@ -1,8 +1,9 @@
-"""The fate of one record, told from the evidence of a run: disks, indexes, the log.
+"""The fate of one record, told from the evidence of a run: disks, indexes, log and ledger.
 
 A record is named by its site and the second of its first sample as the site's clock had it. Its
 bytes are looked for, never decoded: a record that arrived changed is told by the log, which names
-payloads by the first 16 hexadecimal digits of their SHA-256.
+payloads by the first 16 hexadecimal digits of their SHA-256. A second that is in no record at all
+has its fate in the ledger alone.
 """
 
 import datetime
@@ -23,12 +24,13 @@ from fieldproof.store import StoreError, read_capsule
 HEADER_BYTES = 20
 POINT_BYTES = 6
 DAY_S = 86400
+SECOND_NS = 1_000_000_000
 
 
 class Step(Struct, frozen=True):
     """One thing that happened to a record."""
 
-    what: str  # archived, lost, corrupted, duplicated, delayed, arrived, restored or filed
+    what: str  # sampled, archived, arrived, restored, filed, judged, or what the log calls it
     utc: str  # when, as far as the evidence says, else ""
     where: str  # a file below the run directory, or a link
     detail: str = ""
@@ -38,7 +40,7 @@ class Fate(Struct, frozen=True):
     """Everything that happened to a record, in order."""
 
     unit: str
-    bytes: int
+    bytes: int  # 0 where no record holds the second
     sha256: str
     steps: tuple[Step, ...]
 
@@ -54,23 +56,28 @@ def fate(run_dir: Path, unit: str) -> Fate:
     at_edge, at_center = disks / site / path, disks / scenario.center.name / path
     record = _find(at_edge, site, first_s) or _find(at_center, site, first_s)
     if record is None:
+        judged = tuple(_judged(run_dir, site, first_s, "", scenario))
+        if judged:
+            return Fate(unit, 0, "", judged)
         raise StoreError(f"Run {run_dir} holds no record {unit}.{_nearest(at_edge, site, first_s)}")
+    digest = sha256(record).hexdigest()
     steps = (
+        Step("sampled", _utc(first_s * SECOND_NS), site, "first sample, by the site's clock"),
         *_holds(run_dir, at_edge, record, "archived"),
-        *_logged(run_dir, record, scenario),
+        *_logged(run_dir, digest[:16], scenario),
         *_arrived(run_dir, disks / scenario.center.name, record),
         *_restored(run_dir, disks / scenario.center.name, site, first_s),
         *_holds(run_dir, at_center, record, "filed"),
+        *_judged(run_dir, site, first_s, digest[:16], scenario),
     )
-    return Fate(unit, len(record), sha256(record).hexdigest(), steps)
+    return Fate(unit, len(record), digest, steps)
 
 
 def render(told: Fate) -> str:
     """A fate as text, a line for each step."""
     lines = [f"{told.unit}   {told.bytes} B   sha256 {told.sha256[:16]}"]
     for step in told.steps:
-        where = f"{step.where}   {step.detail}".rstrip()
-        lines.append(f"  {step.what:<11}{step.utc:<28}{where}")
+        lines.append(f"  {step.what:<10} {step.utc:<27}  {step.where}   {step.detail}".rstrip())
     return "\n".join(lines) + "\n"
 
 
@@ -110,7 +117,7 @@ def _nearest(path: Path, site: str, first_s: int) -> str:
     if not found:
         return ""
     nearest_s = min(found, key=lambda stamp_s: abs(stamp_s - first_s))
-    return f" The nearest is {site}:{_utc(nearest_s * 1_000_000_000)[:19]}."
+    return f" The nearest is {site}:{_utc(nearest_s * SECOND_NS)[:19]}."
 
 
 def _holds(run_dir: Path, path: Path, record: bytes, what: str) -> Iterator[Step]:
@@ -118,12 +125,11 @@ def _holds(run_dir: Path, path: Path, record: bytes, what: str) -> Iterator[Step
         yield Step(what, "", str(path.relative_to(run_dir)), f"at byte {at}")
 
 
-def _logged(run_dir: Path, record: bytes, scenario: Scenario) -> Iterator[Step]:
+def _logged(run_dir: Path, sha: str, scenario: Scenario) -> Iterator[Step]:
     """What the log says of the payload: lost, corrupted, duplicated, delayed."""
-    sha = sha256(record).hexdigest()[:16].encode()
     with (run_dir / "log.jsonl").open("rb") as log:
         for line in log:
-            if sha in line:
+            if sha.encode() in line:
                 event = msgspec.json.decode(line)
                 yield Step(event["what"], event["utc"], event["where"], _cause(event, scenario))
 
@@ -153,16 +159,33 @@ def _arrived(run_dir: Path, center: Path, record: bytes) -> Iterator[Step]:
 def _restored(run_dir: Path, center: Path, site: str, first_s: int) -> Iterator[Step]:
     """The repairs that brought the stretch of the day in which the record lies."""
     day_s, second = first_s // DAY_S * DAY_S, first_s % DAY_S
-    path = center / f"provenance/{_utc(day_s * 1_000_000_000)[:10].replace('-', '/')}/{site}.jsonl"
+    path = center / f"provenance/{_utc(day_s * SECOND_NS)[:10].replace('-', '/')}/{site}.jsonl"
     lines = path.read_bytes().splitlines() if path.exists() else []
     for line in lines:
         note = msgspec.json.decode(line)
         if note["what"] == "restored" and note["after_s"] < second < note["before_s"]:
-            detail = f"by a repair of {note['items']} records, {note['bytes']} B"
+            detail = f"by a repair that brought {note['bytes']} B"
             yield Step("restored", _utc(note["utc_ns"]), str(path.relative_to(run_dir)), detail)
 
 
+def _judged(run_dir: Path, site: str, first_s: int, sha: str, scenario: Scenario) -> Iterator[Step]:
+    """What the ledger says of the record, or of the run of samples that holds its first second.
+
+    A record that was delivered has no line of its own."""
+    path = run_dir / "ledger.jsonl"
+    first = _utc(first_s * SECOND_NS)[:19]
+    for line in path.read_bytes().splitlines() if path.exists() else ():
+        unit = msgspec.json.decode(line)
+        if unit["site"] != site or "fate" not in unit:
+            continue
+        if sha == unit.get("sha", "") and (sha or unit["first"][:19] <= first < unit["until"][:19]):
+            how = unit.get("by") or _cause(unit, scenario)
+            yield Step(
+                "judged", unit.get("at", ""), unit.get("hop", site), f"{unit['fate']}: {how}"
+            )
+
+
 def _utc(utc_ns: int) -> str:
-    second, fraction_ns = divmod(utc_ns, 1_000_000_000)
+    second, fraction_ns = divmod(utc_ns, SECOND_NS)
     moment = datetime.datetime.fromtimestamp(second, datetime.UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{fraction_ns // 1000:06d}Z"

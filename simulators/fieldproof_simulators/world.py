@@ -10,6 +10,7 @@ The world carries faults out (`kill`, `cut_power`, `outage`, ...); which and whe
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -25,6 +26,7 @@ from fieldproof_simulators.links.virtual import PROFILES_OWN, Packet, VirtualLin
 from fieldproof_simulators.machines.clock import HostClock, TrueUtc, iso
 from fieldproof_simulators.machines.disk import Disk
 from fieldproof_simulators.machines.host import Host
+from fieldproof_simulators.machines.platter import Platter
 from fieldproof_simulators.streams import child_seed
 
 HOUSEKEEPING_NS = 3_600_000_000_000
@@ -62,6 +64,7 @@ class World:
         self.links: dict[str, VirtualLink] = {}
         self.event_log = EventLog(run_dir / "log.jsonl")
         self._disks = run_dir / "disks"
+        self._writer = ThreadPoolExecutor(max_workers=1)
         self._purposes = purposes
         self._env = simpy.Environment(initial_time=0)
         self._feeds: dict[str, list[Feed]] = {}
@@ -112,7 +115,8 @@ class World:
 
     def add_host(self, name: str, address: str) -> Host:
         """A machine with a clock disciplined by GPS and an empty disk; down until `boot`."""
-        host = Host(name, address, HostClock(self.utc), Disk(self._disks / name), self)
+        disk = Disk(Platter(self._disks / name, self._writer))
+        host = Host(name, address, HostClock(self.utc), disk, self)
         self.hosts[name] = host
         self._feeds[name] = []
         return host
@@ -153,6 +157,7 @@ class World:
         """Store every disk below the run directory; the log's SHA-256."""
         for host in self.hosts.values():
             host.disk.store_all()
+        self._writer.shutdown()
         return self.event_log.close()
 
     def generators_end(self) -> Iterator[tuple[str, str]]:

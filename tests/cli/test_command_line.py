@@ -46,6 +46,8 @@ class StandIn:
     def run(self, scenario, seed, run_dir, on_progress):
         outcome = self.outcomes.get(scenario.name, "pass")
         write_document(run_dir / "scenario.json", to_json(scenario, seed))
+        if outcome == "nonsense":
+            raise ValueError("The link has no profile 'carrier pigeon'.")
         on_progress(0.5, 2_400_000_000_000)
         if isinstance(outcome, BaseException):
             raise outcome
@@ -320,6 +322,22 @@ def test_a_wrong_command_is_one_sentence(world, capsys, command, sentence):
     assert 4 == main(command.split())
     assert told(capsys).startswith(sentence)
     assert not Path("runs").exists()
+
+
+def test_a_world_that_cannot_be_built_is_the_scenarios_fault(world, capsys):
+    """A ValueError before anything happens ends with 4 and the documents of the runs before."""
+    world.outcomes = {"red-hour": "nonsense"}
+    assert 4 == main(["run", "red-hour", "--quiet"])
+    assert "The link has no profile 'carrier pigeon'." == told(capsys)
+    assert 4 == main(["run", "--all", "--json", "--quiet"])
+    assert ["quiet-hour"] == [run["scenario"] for run in json.loads(capsys.readouterr().out)]
+
+
+def test_a_value_error_in_mid_run_is_a_harness_fault(world, capsys):
+    """Once the world goes round, a ValueError is nobody's but the harness's."""
+    world.outcomes = {"red-hour": ValueError("negative delay")}
+    assert 3 == main(["run", "red-hour"])
+    assert "the harness failed with ValueError: negative delay (-v shows where)" in told(capsys)
 
 
 @pytest.mark.parametrize("verb", ["check", "show"])

@@ -1,4 +1,4 @@
-"""Which stretches of a day to ask for: by cadence where that can be known, by whole hours elsewhere.
+"""Which stretches of a day to ask for: by cadence where that can be known, else by whole hours.
 
 The rules:
 

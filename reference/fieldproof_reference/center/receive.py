@@ -24,13 +24,9 @@ from fieldproof_contract import (
     Sync,
     Truncate,
 )
-from fieldproof_reference import ports
 from fieldproof_reference.center import ARRIVED, CenterSettings
 from fieldproof_reference.formats import Malformed, idx, trees
 from fieldproof_reference.formats.days import DAY_S, day_text
-
-PORTS = (ports.TELEMETRY, ports.STATUS)
-"""UDP ports that are listened to."""
 
 
 class Receive:
@@ -50,7 +46,7 @@ class Receive:
     def receive(self, event: Event, now: Now) -> Effects:
         """Keep a datagram."""
         match event:
-            case Datagram(port, source, data) if port in PORTS:
+            case Datagram(port, source, data):
                 arrived_s = now.utc_ns // SECOND_NS
                 dat = trees.arrival_path(arrived_s, source.host, port, "dat")
                 index = trees.arrival_path(arrived_s, source.host, port, "idx")
@@ -59,8 +55,7 @@ class Receive:
                 return (
                     Append(dat, data),
                     Append(index, idx.line(entry)),
-                    Sync(dat),
-                    Sync(index),
+                    Sync((dat, index)),
                     Publish(ARRIVED, index),
                 )
         return ()
@@ -110,7 +105,7 @@ def _mended(disk: DiskView, index_path: str) -> Effects:
         if size > end:
             effects += (
                 Append(f"{path}.torn", disk.read(path, end)),
-                Sync(f"{path}.torn"),
+                Sync((f"{path}.torn",)),
                 Truncate(path, end),
                 Log("torn tail moved aside", {"path": path, "bytes": size - end}),
             )

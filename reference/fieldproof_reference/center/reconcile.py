@@ -141,7 +141,7 @@ class Reconcile:
     def receive(self, event: Event, now: Now) -> Effects:
         """Manifests and replies, if they are authentic."""
         match event:
-            case Datagram(port, source, data) if port in (ports.MANIFEST, ports.REPAIR):
+            case Datagram(port, source, data):
                 site = site_of(data)
                 if site is None or site not in self._sites:
                     return ()
@@ -290,10 +290,10 @@ class Reconcile:
         """The day is proven: make all of it durable and say so."""
         del self._cases[case.of]
         self._confirmed.add(case.of)
-        files = tuple(Sync(_path(case.of, hour)) for hour in sorted(day))
+        files = tuple(_path(case.of, hour) for hour in sorted(day))
         note = provenance.line(case.of, "confirmed", {"digest": _digest(case.of, day).hex()})
         said = Log("confirmed", {"site": case.of.site, "day": day_text(case.of.day)})
-        return (*files, note, Sync(note.path), said, Publish(CONFIRMED, case.of))
+        return (Sync(files), note, Sync((note.path,)), said, Publish(CONFIRMED, case.of))
 
     def _read_day(self, of: SiteDay) -> dict[int, bytes]:
         """The canonical hour files of a site's day, by hour."""

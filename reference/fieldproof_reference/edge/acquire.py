@@ -158,7 +158,7 @@ def _points_of(seconds: LineSeconds) -> bytes:
     import numpy as np
 
     codes = np.frombuffer(seconds.codes, dtype="<u2")
-    counts = np.array(seconds.lengths, dtype=np.int64)
+    counts = np.frombuffer(seconds.lengths, dtype="<u2").astype(np.int64)
     starts = np.cumsum(counts) - counts
     totals = np.add.reduceat(codes, starts, dtype=np.int64)
     columns = np.empty((len(counts), 3), dtype="<u2")

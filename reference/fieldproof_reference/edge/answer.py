@@ -76,7 +76,7 @@ class Answer:
     def receive(self, event: Event, now: Now) -> Effects:
         """Queue the answer to a request."""
         match event:
-            case Datagram(port, source, data) if port == ports.REPAIR:
+            case Datagram(_, source, data):
                 fragments = self._answer(data, now)
                 self._queue.extend((source, fragment) for fragment in fragments)
                 if self._queue and self._next is None:

@@ -85,7 +85,7 @@ class Filing:
     def advance(self, now: Now) -> Effects:
         """Try the disk again."""
         self._retry_at = None
-        return (Sync(self._in_flight.path),) if self._in_flight else self._file_next()
+        return (Sync((self._in_flight.path,)),) if self._in_flight else self._file_next()
 
     def deadline(self) -> Monotonic | None:
         """When a disk that failed is tried again."""
@@ -97,7 +97,7 @@ class Filing:
         record = self._waiting.popleft()
         path = trees.hour_path(self._site, xrio.timestamp_s(record))
         self._in_flight = Filed(path, self._disk.size(path) or 0, len(record))
-        return (Append(path, record), Sync(path))
+        return (Append(path, record), Sync((path,)))
 
     def _drop_oldest(self) -> Effects:
         if len(self._waiting) <= MOST_WAITING:
@@ -113,7 +113,7 @@ def _without_torn_tail(path: str, data: bytes) -> Effects:
     torn = data[spans[-1].offset :]
     return (
         Append(f"{path}.torn", torn),
-        Sync(f"{path}.torn"),
+        Sync((f"{path}.torn",)),
         Truncate(path, spans[-1].offset),
         Log("torn tail moved aside", {"path": path, "bytes": len(torn)}),
     )

@@ -46,7 +46,7 @@ class Clock:
         leaps = sorted(leaps_ns)
         changes = sorted(offsets)
         pieces = []
-        for from_ns in sorted({change[0] for change in changes} | {n for n in leaps if n < ends_ns}):
+        for from_ns in sorted(starts):
             since_ns, offset_ns, drift_ppb = changes[
                 max(0, bisect_right(changes, from_ns, key=lambda change: change[0]) - 1)
             ]

@@ -25,11 +25,12 @@ from typing import NamedTuple
 from fieldproof import faults
 from fieldproof.faults import Fault
 from fieldproof.oracle.clock import SECOND_NS
-from fieldproof.oracle.xrio import RECORD_BYTES
+from fieldproof.oracle.xrio import POINTS, RECORD_BYTES
 from fieldproof.scenario import Scenario
 
-OPEN_RECORD_NS = 60 * SECOND_NS
+RECORD_NS = 60 * SECOND_NS
 EDGE_NS = SECOND_NS + SECOND_NS // 10
+RATE_HZ = 60
 _SLACK_NS = 1_000_000  # fault times are decimal fractions of seconds
 
 _CAUSES: dict[str, tuple[type, ...]] = {
@@ -98,27 +99,29 @@ def strike(scenario: Scenario, true_ns: Callable[[str], int]) -> tuple[Struck, .
 
 
 def windows(
-    struck: Sequence[Struck], host: str, fidelity: str, disk_losses: Sequence[DiskLoss]
+    struck: Sequence[Struck],
+    host: str,
+    disk_losses: Sequence[DiskLoss],
+    open_ns: int = 0,
+    frozen_open_ns: int = 0,
 ) -> tuple[Window, ...]:
-    """When a host may have failed to keep what it heard, in order. `disk_losses` are those that
-    concern the archive in question."""
+    """When a host may have failed to keep what it heard, in order.
+
+    `disk_losses` are those that concern the files in question; `open_ns` is how long before its
+    death, `frozen_open_ns` how long before a freeze, what it held was not yet on the disk."""
     found = []
     for index, (fault, from_ns, until_ns) in enumerate(struck):
         cause = _NAMES.get(type(fault))
         if cause is None or until_ns is None or getattr(fault, "host", None) != host:
             continue
-        before_ns = OPEN_RECORD_NS
-        if isinstance(fault, faults.Freeze) and fidelity == "words":
-            before_ns = 0
+        before_ns = frozen_open_ns if isinstance(fault, faults.Freeze) else open_ns
         if isinstance(fault, faults.PowerCut):
-            before_ns *= 1 + _records_lost(disk_losses, host, from_ns)
+            before_ns += RECORD_NS * _records_lost(disk_losses, host, from_ns)
         found.append(Window(from_ns - before_ns - EDGE_NS, until_ns + EDGE_NS, cause, index))
     return tuple(sorted(found))
 
 
-def excused(
-    lines: Sequence[LossLine], struck: Sequence[Struck], center: str
-) -> tuple[bool, ...]:
+def excused(lines: Sequence[LossLine], struck: Sequence[Struck], center: str) -> tuple[bool, ...]:
     """For each line, in the log's order, whether a declared fault or the link's model covers it."""
     left = [getattr(item.fault, "count", len(lines)) for item in struck]
     verdicts = []
@@ -152,3 +155,38 @@ def _records_lost(losses: Sequence[DiskLoss], host: str, cut_ns: int) -> int:
         for loss in losses
         if loss.host == host and abs(loss.at_ns - cut_ns) <= _SLACK_NS
     )
+
+
+class Piece(NamedTuple):
+    """Samples [first, last) that were skipped, and the window that excuses them, if one does."""
+
+    first: int
+    last: int
+    window: Window | None
+
+
+def apportion(
+    gap: tuple[int, int], declared: Sequence[Window], first_at: Callable[[int], int]
+) -> tuple[Piece, ...]:
+    """A run of skipped samples [first, last), cut where windows begin and end. `first_at` gives the
+    first sample at a true time. Of windows that overlap, the earlier takes all that it covers."""
+    at, last = gap
+    pieces = []
+    for window in sorted(declared):
+        begins = max(at, first_at(max(0, window.from_ns)))
+        ends = min(last, first_at(max(0, window.until_ns)))
+        if begins >= ends:
+            continue
+        if at < begins:
+            pieces.append(Piece(at, begins, None))
+        pieces.append(Piece(begins, ends, window))
+        at = ends
+    if at < last:
+        pieces.append(Piece(at, last, None))
+    return tuple(pieces)
+
+
+def bytes_of(samples: int) -> int:
+    """The bytes that samples would have become: 380 for 60 points, in whole points. Less than half
+    a second of samples is no point, and its loss is the partition's business, not the ledger's."""
+    return (samples + RATE_HZ // 2) // RATE_HZ * RECORD_BYTES // POINTS

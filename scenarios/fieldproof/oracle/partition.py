@@ -134,7 +134,11 @@ class _Walk:
         self._resumed = -1  # the point at which the walk moved last
         self._archived = self._reused = 0
         self._gaps: list[Gap] = []
-        self._moves, self._failed, self._far = _MOST_MOVES, _MOST_FAILED_SEARCHES, _MOST_FAR_SEARCHES
+        self._moves, self._failed, self._far = (
+            _MOST_MOVES,
+            _MOST_FAILED_SEARCHES,
+            _MOST_FAR_SEARCHES,
+        )
 
     def run(self) -> None:
         """Walk through all points."""
@@ -145,7 +149,7 @@ class _Walk:
             size = min(2 * size, _LARGEST_CHUNK) if reached == until else _FIRST_CHUNK
             at = reached
         if at < total:
-            self._note("unchecked", at, total - at, "the walk gave up: too many samples are missing")
+            self._note("unchecked", at, total - at, "gave up here: its place was lost too often")
         self._skip_to(self._span[1])
 
     def result(self, first_ns: Integers) -> Partition:

@@ -48,10 +48,13 @@ def decode(data: bytes, site: str) -> Records:
     """The records of `site` (four letters, any case) in an hour file's bytes."""
     if len(data) % RECORD_BYTES == 0:
         array = np.frombuffer(data, dtype=RECORD)
-        sites = np.isin(np.unique(array["site"]), _spellings(array["site"], site))
-        if sites.all() and (array["stream"] == MAGIC).all() and (array["version"] == b"0").all():
-            if (array["datapoints"] == POINTS).all():
-                return _of_array(array)
+        sound = (
+            (array["stream"] == MAGIC)
+            & (array["version"] == b"0")
+            & (array["datapoints"] == POINTS)
+        )
+        if sound.all() and _all_of(array["site"], site):
+            return _of_array(array)
     return _of_pieces(data, *walk(data, site))
 
 
@@ -91,9 +94,9 @@ def _record_size(data: bytes, at: int, site: str) -> int:
     return size if count == POINTS or ends_well else 0
 
 
-def _spellings(sites: NDArray[np.bytes_], site: str) -> list[bytes]:
-    """Those of the site ids that fold to `site`."""
-    return [name for name in np.unique(sites).tolist() if name.lower() == site.encode().lower()]
+def _all_of(sites: NDArray[np.bytes_], site: str) -> bool:
+    """Whether every site id folds to `site`."""
+    return all(name.lower() == site.encode().lower() for name in np.unique(sites).tolist())
 
 
 def _of_array(array: NDArray[np.void]) -> Records:

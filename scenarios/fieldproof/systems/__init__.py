@@ -8,11 +8,11 @@ from fieldproof.scenario import Center, Site
 
 
 class Part(NamedTuple):
-    """A node of a system: its name on the host, how to make it, and the UDP ports it listens to."""
+    """A node of a system: its name on the host, how to make it, and what it hears."""
 
     name: str
     make: Callable[[], Node]
-    ports: tuple[int, ...] = ()
+    hears: tuple[int | str, ...]  # UDP ports, names of serial lines, topics
 
 
 class System(Protocol):

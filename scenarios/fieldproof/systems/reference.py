@@ -7,11 +7,17 @@ from typing import TypeVar
 
 from fieldproof_contract import Address, Node
 from fieldproof_reference import ports
-from fieldproof_reference.center import CenterSettings, EdgeAtCenter
-from fieldproof_reference.center.receive import PORTS, Receive
+from fieldproof_reference.center import (
+    ARRIVED,
+    CONFIRMED,
+    PROMOTED,
+    CenterSettings,
+    EdgeAtCenter,
+)
+from fieldproof_reference.center.receive import Receive
 from fieldproof_reference.center.reconcile import Reconcile
 from fieldproof_reference.center.validate import Validate
-from fieldproof_reference.edge import EdgeSettings
+from fieldproof_reference.edge import FILED, RECORD, EdgeSettings
 from fieldproof_reference.edge.acquire import Acquire
 from fieldproof_reference.edge.answer import Answer
 from fieldproof_reference.edge.declare import Declare
@@ -31,16 +37,21 @@ PURPOSES = {
     ports.MANIFEST: "manifest",
 }
 
-EDGE: dict[str, tuple[Callable[[EdgeSettings], Node], tuple[int, ...]]] = {
-    "acquire": (Acquire, ()),
-    "filing": (Filing, ()),
-    "transmit": (Transmit, ()),
+LINE = "riometer"
+"""The serial line of the A/D converter."""
+
+Hears = tuple[int | str, ...]
+
+EDGE: dict[str, tuple[Callable[[EdgeSettings], Node], Hears]] = {
+    "acquire": (Acquire, (LINE,)),
+    "filing": (Filing, (RECORD,)),
+    "transmit": (Transmit, (FILED,)),
     "declare": (Declare, ()),
     "answer": (Answer, (ports.REPAIR,)),
 }
-CENTER: dict[str, tuple[Callable[[CenterSettings], Node], tuple[int, ...]]] = {
-    "receive": (Receive, PORTS),
-    "validate": (Validate, ()),
+CENTER: dict[str, tuple[Callable[[CenterSettings], Node], Hears]] = {
+    "receive": (Receive, (ports.TELEMETRY, ports.STATUS)),
+    "validate": (Validate, (ARRIVED, PROMOTED, CONFIRMED)),
     "reconcile": (Reconcile, (ports.MANIFEST, ports.REPAIR)),
 }
 
@@ -83,10 +94,10 @@ class Reference:
         self,
         name: str,
         make: Callable[[Settings], Node],
-        listens: tuple[int, ...],
+        hears: Hears,
         settings: Settings,
     ) -> Part:
-        return Part(name, partial(self._instead.get(name, make), settings), listens)
+        return Part(name, partial(self._instead.get(name, make), settings), hears)
 
 
 def key(seed: int, site: str) -> bytes:

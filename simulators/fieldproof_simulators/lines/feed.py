@@ -97,10 +97,10 @@ class SecondsFeed:
         self._record(k, label_s, heard_ns - (utc_ns - label_s * SECOND_NS))
 
     def _record(self, first: int, label_s: int, anchor_ns: int) -> None:
-        """Plan the record that begins with sample `first`, in second `label_s`, begun `anchor_ns`."""
+        """Plan the record of sample `first` on; second `label_s` began at `anchor_ns`."""
         ends = self._ends(anchor_ns)
         closing_ns = self._riometer.instant_ns(int(ends[-1])) + WORD_NS
-        lengths = np.diff(ends, prepend=first)
+        lengths = (ends - np.concatenate(((first,), ends[:-1]))).astype("<u2")
         life = len(self._host.lives)
 
         def close() -> None:
@@ -108,7 +108,7 @@ class SecondsFeed:
                 return
             last = int(ends[-1])
             codes = self._riometer.codes(first, last).tobytes()
-            self._host.reads(LineSeconds(LINE, label_s, tuple(lengths.tolist()), codes))
+            self._host.reads(LineSeconds(LINE, label_s, lengths.tobytes(), codes))
             boundary_ns = anchor_ns + RECORD_SECONDS * SECOND_NS
             offset_ns = self._host.clock.utc_ns(closing_ns) - closing_ns
             label = (boundary_ns + offset_ns + SECOND_NS // 2) // SECOND_NS

@@ -8,9 +8,8 @@ Each boot is a *life*; what was scheduled in one life never reaches the next.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol, assert_never
 
 from fieldproof_contract import (
@@ -74,13 +73,8 @@ class _Slot:
 
     name: str
     factory: NodeFactory
-    ports: tuple[int, ...]
     node: Node | None = None
     wakes_ns: int | None = None  # when `advance` is scheduled
-
-
-def _receive(event: Event, node: Node, now: Now) -> Effects:
-    return node.receive(event, now)
 
 
 class Host:
@@ -99,12 +93,16 @@ class Host:
         self.lives: list[list[int | None]] = []
         self._world = world
         self._slots: list[_Slot] = []
+        self._hearing: dict[int | str, list[_Slot]] = {}  # by port, line or topic
         self._queue: deque[tuple[_Slot, Event]] = deque()
-        self._held: list[tuple[tuple[_Slot, ...], Event]] = []
+        self._held: list[tuple[Sequence[_Slot], Event]] = []
 
-    def add(self, name: str, factory: NodeFactory, ports: tuple[int, ...] = ()) -> None:
-        """A node that listens to these UDP ports (and to every line and topic of the host)."""
-        self._slots.append(_Slot(name, factory, ports))
+    def add(self, name: str, factory: NodeFactory, hears: Collection[int | str]) -> None:
+        """A node, and what it hears: UDP ports (int), serial lines and topics (text)."""
+        slot = _Slot(name, factory)
+        self._slots.append(slot)
+        for what in hears:
+            self._hearing.setdefault(what, []).append(slot)
 
     # --- life and death ---
 
@@ -112,12 +110,12 @@ class Host:
         """Start every node from what the disk holds."""
         self.up, self.frozen, self.fault = True, False, -1
         self.lives.append([self._world.now_ns(), None])
-        for slot in self._slots:
-            slot.node = slot.factory()
-            slot.wakes_ns = None
-        for slot in self._slots:
-            self._call(slot, lambda node, now: node.start(self.disk, now))
-            self._drain()
+        nodes = [slot.factory() for slot in self._slots]
+        for slot, node in zip(self._slots, nodes, strict=True):
+            slot.node, slot.wakes_ns = node, None
+        for slot, node in zip(self._slots, nodes, strict=True):
+            self._call(slot, node.start, self.disk)
+        self._drain()
 
     def die(self, fault: int) -> None:
         """Every process is gone; the disk stays."""
@@ -147,18 +145,18 @@ class Host:
         """A datagram arrives. Returns why it is lost, or None when a node gets it."""
         if not self.up:
             return "host down"
-        for slot in self._slots:
-            if datagram.port in slot.ports:
-                if self.frozen and not self._room(datagram):
-                    return "host frozen"
-                self._tell((slot,), datagram)
-                return None
-        return "no listener"
+        listeners = self._hearing.get(datagram.port)
+        if not listeners:
+            return "no listener"
+        if self.frozen and not self._room(datagram):
+            return "host frozen"
+        self._tell(listeners, datagram)
+        return None
 
     def reads(self, event: LineData | LineSeconds) -> None:
         """Bytes arrive on a serial line; a host that is down loses them."""
         if self.up and not (self.frozen and not self._room(event)):
-            self._tell(tuple(self._slots), event)
+            self._tell(self._hearing.get(event.line, ()), event)
 
     def _room(self, event: Event) -> bool:
         """Whether a frozen host's buffers can keep the event until it thaws."""
@@ -173,25 +171,25 @@ class Host:
 
     # --- driving nodes ---
 
-    def _tell(self, slots: tuple[_Slot, ...], event: Event) -> None:
+    def _tell(self, slots: Sequence[_Slot], event: Event) -> None:
         if self.frozen:
             self._held.append((slots, event))
             return
-        self._queue.extend((slot, event) for slot in slots)
+        for slot in slots:
+            self._queue.append((slot, event))
         self._drain()
 
     def _drain(self) -> None:
         while self._queue:
             slot, event = self._queue.popleft()
-            self._call(slot, partial(_receive, event))
+            if slot.node is not None:
+                self._call(slot, slot.node.receive, event)
 
-    def _call(self, slot: _Slot, ask: Callable[[Node, Now], Effects]) -> None:
-        node = slot.node
-        if node is None:
-            return
+    def _call(self, slot: _Slot, ask: Callable[..., Effects], *what: object) -> None:
+        """Ask a node something now, and carry out what it wants."""
         now_ns = self._world.now_ns()
         try:
-            effects = ask(node, Now(Monotonic(now_ns), self.clock.utc_ns(now_ns)))
+            effects = ask(*what, Now(Monotonic(now_ns), self.clock.utc_ns(now_ns)))
         except Exception as error:
             slot.node = None
             self._world.log(f"{self.name}/{slot.name}", "node died", {"error": repr(error)})
@@ -225,7 +223,7 @@ class Host:
         if deadline is None or deadline > now_ns:
             self._plan(slot)
             return
-        self._call(slot, lambda node, now: node.advance(now))
+        self._call(slot, slot.node.advance)
         self._drain()
 
     def _perform(self, slot: _Slot, effect: Effect) -> str | None:
@@ -234,13 +232,14 @@ class Host:
             match effect:
                 case Append(path, data):
                     self.disk.append(path, data)
-                case Sync(path):
-                    self._sync(slot, path)
+                case Sync(paths):
+                    self._sync(slot, paths)
                 case SendDatagram(port, to, data):
                     self._world.transmit(self, port, to, data)
                 case Publish(topic, message):
                     told = Topic(topic, message)
-                    self._queue.extend((other, told) for other in self._slots if other is not slot)
+                    for other in self._hearing.get(topic, ()):
+                        self._queue.append((other, told))
                 case Replace(path, data):
                     self.disk.replace(path, data)
                 case Rename(path, to_path):
@@ -259,15 +258,15 @@ class Host:
             return str(error)
         return None
 
-    def _sync(self, slot: _Slot, path: str) -> None:
-        """What the file holds now will be durable, unless the host dies first."""
-        life, size = len(self.lives), self.disk.size(path)
-        if size is None:
-            raise FileNotFoundError(f"There is no file {path} to sync.")
+    def _sync(self, slot: _Slot, paths: tuple[str, ...]) -> None:
+        """What the files hold now will be durable, unless the host dies first."""
+        life = len(self.lives)
+        sizes = [(path, self.disk.size_of(path)) for path in paths]
 
         def done() -> None:
-            if self.up and life == len(self.lives) and self.disk.size(path) is not None:
-                self.disk.sync(path, size)
-                self._tell((slot,), Synced(path))
+            if self.up and life == len(self.lives):
+                for path, size in sizes:
+                    self.disk.sync(path, size)
+                self._tell((slot,), Synced(paths))
 
         self._world.call_at(self._world.now_ns() + SYNC_NS, done)

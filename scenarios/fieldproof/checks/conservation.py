@@ -1,0 +1,69 @@
+"""Claims of the ledger: nothing is lost without a declared cause."""
+
+from typing import TYPE_CHECKING
+
+from fieldproof.checks.claim import Claim
+from fieldproof.verdict import ClaimResult
+
+if TYPE_CHECKING:
+    from fieldproof.evidence import Evidence
+
+
+class Accounted(Claim, frozen=True, tag="accounted"):
+    """The ledger closes, and a declared fault or the link's own model excuses every lost byte."""
+
+    @property
+    def name(self) -> str:
+        """As in a report."""
+        return "accounted"
+
+    def judge(self, evidence: "Evidence") -> ClaimResult:
+        """By the ledger."""
+        ledger = evidence.ledger
+        size = sum(unit.bytes for unit in ledger.unexplained)
+        said = ""
+        if ledger.open_books:
+            said = f"The books do not close: {'; '.join(ledger.open_books)}."
+        elif size:
+            unit = next(unit for unit in ledger.unexplained if unit.bytes)
+            fate = "invented" if unit.fate == "invented" else "lost with no declared cause"
+            said = f"First of them: {unit.bytes} bytes of {unit.site} from {unit.first} on, {fate}."
+        elif not ledger.summary.produced_bytes:
+            said = "Nothing was produced, so there is nothing to account for."
+        return self.result(not said, 0, size, "B unexplained", said)
+
+
+class LostExactly(Claim, frozen=True, tag="lost_exactly"):
+    """This many datagrams of a purpose that were offered to a link never reached the center.
+
+    By the log, in the judged span and whatever the cause; and the raw tree has none of them."""
+
+    link: str
+    count: int
+    purpose: str = "telemetry"
+
+    @property
+    def name(self) -> str:
+        """As in a report."""
+        other = "" if self.purpose == "telemetry" else f", {self.purpose}"
+        return f"lost_exactly({self.link}, {self.count}{other})"
+
+    def judge(self, evidence: "Evidence") -> ClaimResult:
+        """By log and raw tree."""
+        from_ns, until_ns = evidence.world.judged_ns
+        lost = [
+            line
+            for line in evidence.log.lines["lost"]
+            if line.where == self.link
+            and line.text("purpose") == self.purpose
+            and from_ns <= line.ns < until_ns
+        ]
+        twice = {line.text("sha") for line in evidence.log.lines["duplicated"]}
+        here = {line.text("sha") for line in lost} & evidence.raw_hashes(self.link, self.purpose)
+        here -= twice
+        said = ""
+        if here:
+            said = f"The raw tree has {len(here)} datagrams that the log calls lost."
+        elif len(lost) != self.count:
+            said = f"The log has {len(lost)} losses on {self.link}."
+        return self.result(not said, self.count, len(lost), "datagrams", said)

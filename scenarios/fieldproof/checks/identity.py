@@ -1,0 +1,147 @@
+"""The promise: the center holds what the edge archived, and that is what the instrument measured."""
+
+from collections import Counter
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple
+
+from fieldproof.checks.claim import Claim
+from fieldproof.oracle.excuses import bytes_of
+from fieldproof.verdict import ClaimResult
+
+if TYPE_CHECKING:
+    from fieldproof.evidence import Evidence
+    from fieldproof.oracle.partition import Deviation
+
+_WHATS = {
+    "value": "wrong values",
+    "label": "wrong labels",
+    "reused": "samples used again",
+    "skipped": "samples skipped within a second",
+    "unchecked": "unchecked",
+    "stray": "bytes that are no record",
+    "rounding": "sites that round differently",
+}
+
+
+class Identical(Claim, frozen=True, tag="identical"):
+    """Two archives are the same, file by file and byte by byte, over the hours of the judged span.
+
+    `identical("center", to="daws")`: the center's hour files of a site are those of the site.
+    `identical("center:*", to="edges")`: of every site.
+    `identical("daws", to="oracle")`: the site's records partition the instrument's samples and hold
+    their averages, ranges and times (`oracle.partition`); `"*"` for every site."""
+
+    left: str
+    to: str
+
+    def __post_init__(self) -> None:
+        known = self.left in ("center", "center:*") if self.to != "oracle" else True
+        if not known or (self.left == "center:*") != (self.to == "edges"):
+            raise ValueError(
+                f"identical({self.left!r}, to={self.to!r}) means nothing: compare center to a "
+                "site, center:* to edges, or a site (or *) to oracle."
+            )
+
+    @property
+    def name(self) -> str:
+        """As in a report."""
+        return f"identical({self.left}, {self.to})"
+
+    def judge(self, evidence: "Evidence") -> ClaimResult:
+        """By the files, or by the samples."""
+        if self.to == "oracle":
+            return self._by_samples(evidence)
+        everywhere = self.to == "edges"
+        sites = evidence.riometer_sites if everywhere else (evidence.site(self.to).name,)
+        return self._by_files(evidence, sites)
+
+    # --- center and edge ---
+
+    def _by_files(self, evidence: "Evidence", sites: tuple[str, ...]) -> ClaimResult:
+        equal, differences = 0, []
+        for site in sites:
+            for difference in _differences(evidence, site):
+                equal += not difference
+                if difference:
+                    differences.append(difference)
+        total = equal + len(differences)
+        if total == 0:
+            return self.result(False, ">= 1", 0, "files", "There is no hour file to compare.")
+        said = f"First of {len(differences)} differences: {differences[0]}." if differences else ""
+        return self.result(not differences, total, equal, "files", said)
+
+    # --- edge and instrument ---
+
+    def _by_samples(self, evidence: "Evidence") -> ClaimResult:
+        sites = evidence.riometer_sites if self.left == "*" else (evidence.site(self.left).name,)
+        findings = [finding for site in sites for finding in _findings(evidence, site)]
+        rounding = Counter(evidence.partition(site).rounding for site in sites)
+        if len(rounding) > 1:
+            findings.append(_Finding("rounding", min(rounding.values()), "averages"))
+        points = sum(evidence.partition(site).points for site in sites)
+        if points == 0:
+            return self.result(False, ">= 1", 0, "points", "There is no record to compare.")
+        wrong = sum(finding.points for finding in findings)
+        sums: Counter[str] = Counter()
+        for finding in findings:
+            sums[finding.kind] += finding.points
+        parts = ", ".join(f"{number} {_WHATS[kind]}" for kind, number in sorted(sums.items()))
+        said = f"{parts}; first: {findings[0].said}." if findings else f"{points} points compared."
+        return self.result(not findings, 0, wrong, "deviations", said)
+
+
+class _Finding(NamedTuple):
+    """Something that is not as the instrument measured it."""
+
+    kind: str
+    points: int
+    said: str
+
+
+def _differences(evidence: "Evidence", site: str) -> Iterator[str]:
+    """For each hour of the judged span that either side has: "" or what differs first."""
+    center = evidence.scenario.center.name
+    theirs = {file.path for file in evidence.judged_files(center, site)}
+    ours = {file.path for file in evidence.judged_files(site, site)}
+    for path in sorted(ours | theirs):
+        if path not in theirs:
+            yield f"{path} is missing at {center}"
+        elif path not in ours:
+            yield f"{path} is at {center} but not at {site}"
+        else:
+            yield _difference(path, evidence.read(center, path), evidence.read(site, path))
+
+
+def _difference(path: str, left: bytes, right: bytes) -> str:
+    if sha256(left).digest() == sha256(right).digest():
+        return ""
+    common = min(len(left), len(right))
+    pairs = zip(left[:common], right[:common], strict=True)
+    offset = next((at for at, (a, b) in enumerate(pairs) if a != b), common)
+    return f"{path} differs from offset {offset} on ({len(left)} against {len(right)} bytes)"
+
+
+def _findings(evidence: "Evidence", site: str) -> Iterator[_Finding]:
+    """What is wrong with a site's archive, apart from whole seconds that are missing: those are
+    the ledger's. What a frozen host muddled is excused where the fault says so."""
+    seen = evidence.partition(site)
+    for deviation in seen.deviations:
+        if not _is_muddle(evidence, site, deviation):
+            said = f"{site}, {deviation.where}: {deviation.detail}"
+            yield _Finding(deviation.kind, deviation.points, said)
+    for piece in evidence.skipped(site):
+        samples = piece.last - piece.first
+        if piece.window is None and bytes_of(samples) == 0:
+            yield _Finding("skipped", samples, f"{site}, samples {piece.first} to {piece.last}")
+    for place in evidence.strays(site):
+        yield _Finding("stray", 1, f"{site}, {place}")
+
+
+def _is_muddle(evidence: "Evidence", site: str, deviation: "Deviation") -> bool:
+    """A host that was frozen heard old samples late and could not know their time."""
+    return deviation.kind == "value" and any(
+        window.from_ns <= deviation.true_ns < window.until_ns
+        for window in evidence.sample_windows(site)
+        if window.cause == "host frozen"
+    )

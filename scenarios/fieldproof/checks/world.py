@@ -1,0 +1,104 @@
+"""Claims on the world itself; most belong to every run and no scenario has to make them."""
+
+from typing import TYPE_CHECKING
+
+from fieldproof.checks.claim import Claim
+from fieldproof.verdict import ClaimResult
+
+if TYPE_CHECKING:
+    from fieldproof.evidence import Evidence
+
+
+class Settled(Claim, frozen=True, tag="settled"):
+    """After the faults, edge and center converged within the scenario's bound."""
+
+    @property
+    def name(self) -> str:
+        """As in a report."""
+        return "settled"
+
+    def judge(self, evidence: "Evidence") -> ClaimResult:
+        """By what the world says."""
+        world, limit = evidence.world, evidence.scenario.settles_within
+        if world.settled_ns is None or not world.settled:
+            said = f"Edge and center had not converged {limit} after the judged span."
+            return self.result(False, f"<= {limit}", "never", "", said)
+        after_s = max(0, world.settled_ns - world.judged_ns[1]) // 1_000_000_000
+        return self.result(True, f"<= {limit}", after_s, "s")
+
+
+class FaultsFired(Claim, frozen=True, tag="faults_fired"):
+    """Every fault of the scenario acted at least once."""
+
+    @property
+    def name(self) -> str:
+        """As in a report."""
+        return "faults_fired"
+
+    def judge(self, evidence: "Evidence") -> ClaimResult:
+        """By the world's own count."""
+        idle = [
+            f"{timed.when} {count.kind}"
+            for timed, count in zip(evidence.scenario.faults, evidence.world.faults, strict=True)
+            if count.fired < 1
+        ]
+        total = len(evidence.world.faults)
+        said = f"These faults never acted: {', '.join(idle)}." if idle else ""
+        return self.result(not idle, total, total - len(idle), "faults", said)
+
+
+class LogIntact(Claim, frozen=True, tag="log_intact"):
+    """The log is the one that the world wrote."""
+
+    @property
+    def name(self) -> str:
+        """As in a report."""
+        return "log_intact"
+
+    def judge(self, evidence: "Evidence") -> ClaimResult:
+        """By its SHA-256. Raises ValueError where it is another, since nothing can be judged."""
+        noted, found = evidence.world.log_sha256, evidence.log.sha256
+        if noted != found:
+            raise ValueError(
+                f"the log was changed after the run: world.json notes {noted[:16]}, "
+                f"log.jsonl has {found[:16]}"
+            )
+        return self.result(True, noted[:16], found[:16], "SHA-256")
+
+
+class Produced(Claim, frozen=True, tag="produced"):
+    """The instruments of the run produced something: a run of nothing proves nothing."""
+
+    @property
+    def name(self) -> str:
+        """As in a report."""
+        return "produced"
+
+    def judge(self, evidence: "Evidence") -> ClaimResult:
+        """By the ledger."""
+        size = evidence.ledger.summary.produced_bytes
+        return self.result(size > 0, ">= 1", size, "B", "" if size else "Nothing was produced.")
+
+
+class Sometimes(Claim, frozen=True, tag="sometimes"):
+    """Something happened: the log has this line at least so often. `where` is `*` for anywhere."""
+
+    what: str
+    where: str = "*"
+    at_least: int = 1
+
+    @property
+    def name(self) -> str:
+        """As in a report."""
+        place = "" if self.where == "*" else f", {self.where}"
+        return f"sometimes({self.what}{place})"
+
+    def judge(self, evidence: "Evidence") -> ClaimResult:
+        """By the log."""
+        times = sum(
+            number
+            for (what, where), number in evidence.log.counts.items()
+            if what == self.what and self.where in ("*", where)
+        )
+        said = "" if times >= self.at_least else f"The log says {self.what!r} {times} times."
+        return self.result(times >= self.at_least, f">= {self.at_least}", times, "times", said)
