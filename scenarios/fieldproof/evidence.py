@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fieldproof.faults import DeadPreamplifier, MoveAddress
-from fieldproof.ledger import Ledger, build, short_hash
+from fieldproof.ledger import Ledger, build
 from fieldproof.oracle import idx, log, trees, worldfile, xrio
 from fieldproof.oracle.clock import SECOND_NS, Clock, Integers
 from fieldproof.oracle.excuses import (
@@ -31,7 +31,7 @@ from fieldproof.oracle.excuses import (
 from fieldproof.oracle.locate import Archive
 from fieldproof.oracle.log import Line, Log
 from fieldproof.oracle.partition import Partition, partition
-from fieldproof.oracle.trees import STATUS_PORT, TELEMETRY_PORT, ArrivalFile, HourFile
+from fieldproof.oracle.trees import ArrivalFile, HourFile
 from fieldproof.scenario import Riometer, Site, from_json
 from fieldproof_simulators.instruments.riometer import PreampDead, RateSegment
 from fieldproof_simulators.instruments.riometer import Riometer as Instrument
@@ -149,13 +149,12 @@ class Evidence:
     @cached_property
     def struck(self) -> tuple[Struck, ...]:
         """The scenario's faults in true time."""
-        return strike(self.scenario, self.true_ns)
+        return strike(self.scenario.faults, self.true_ns)
 
     def sample_windows(self, site: str) -> tuple[Window, ...]:
         """When a site may have failed to archive samples."""
         lost = [loss for loss in self._disk_losses if loss.path.startswith("riometer/")]
-        frozen_open_ns = RECORD_NS if self.scenario.fidelity == "seconds" else 0
-        return windows(self.struck, site, lost, RECORD_NS, frozen_open_ns)
+        return windows(self.struck, site, lost, RECORD_NS)
 
     def sending_windows(self, site: str) -> tuple[Window, ...]:
         """When a site may have failed to send what it archived."""
@@ -256,11 +255,9 @@ class Evidence:
     def strays(self, site: str) -> tuple[str, ...]:
         """Where a site's judged hour files have bytes that are no record, although no fault could
         have torn a record in that hour."""
+        clock = self.clock(site)
         torn = [
-            (
-                self.clock(site).utc_at(max(0, window.from_ns)),
-                self.clock(site).utc_at(window.until_ns),
-            )
+            (clock.utc_at(max(0, window.from_ns)), clock.utc_at(window.until_ns))
             for window in self.sample_windows(site)
         ]
         return tuple(
@@ -274,16 +271,6 @@ class Evidence:
         )
 
     # --- arrivals ---
-
-    def raw_hashes(self, link: str, purpose: str) -> frozenset[str]:
-        """Short hashes of what the raw tree holds from the sites on a link."""
-        port = {"telemetry": TELEMETRY_PORT, "status": STATUS_PORT}.get(purpose, -1)
-        return frozenset(
-            short_hash(payload)
-            for site in self.scenario.sites
-            if site.via == link
-            for _, _, payload in self.datagrams(site.name, port)
-        )
 
     def center_ns(self, utc_ns: Integers, about_ns: Integers) -> Integers:
         """True times at which the center's clock showed `utc_ns`, not long after `about_ns`."""
@@ -350,7 +337,7 @@ class Evidence:
             return data
         sound = bytearray(data)
         for line in rotted:
-            bit = line.number("bit")  # of the byte, or counted from `offset` on
+            bit = line.number("bit")  # counted from `offset` on
             sound[line.number("offset") + bit // 8] ^= 1 << bit % 8
         return bytes(sound)
 
@@ -361,7 +348,7 @@ class Evidence:
             for file in trees.arrival_files(self.center_disk, address)
             if file.port == port
         ]
-        entries = [self._index(file) for file in files]
+        entries = [self.index(file) for file in files]
         rows = [entry for index in entries for entry in index.entries]
         return Arrivals(
             np.array([row.arrived_utc_ns for row in rows], dtype=np.int64),
@@ -371,6 +358,7 @@ class Evidence:
             tuple(files),
         )
 
-    def _index(self, file: ArrivalFile) -> idx.Index:
+    def index(self, file: ArrivalFile) -> idx.Index:
+        """The index of an arrival file."""
         path = self.center_disk / f"{file.path}.idx"
         return idx.parse(path.read_bytes() if path.exists() else b"")

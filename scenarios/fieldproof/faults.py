@@ -34,7 +34,7 @@ class Reorder(Struct, frozen=True, tag="reorder"):
 
 
 class Corrupt(Struct, frozen=True, tag="corrupt"):
-    """One bit flips in each of the next `count` telemetry datagrams, and their UDP checksum is right
+    """One bit flips in each of the next `count` telemetry datagrams, and their checksums are right
     again, as when two flips cancel out. Excuses those datagrams: they arrive as something else."""
 
     link: str
@@ -56,11 +56,14 @@ class Kill(Struct, frozen=True, tag="kill"):
 
 
 class PowerCut(Struct, frozen=True, tag="power_cut"):
-    """As `Kill`, and the disk loses what was not synced: each unsynced tail is cut at a random byte.
-    Excuses, beyond what `Kill` does, records whose sync had not been answered."""
+    """As `Kill`, and the disk loses what was not synced: unsynced tails are cut at random bytes.
+    Excuses, beyond what `Kill` does, records whose sync had not been answered.
+
+    With `mid_write` it waits for the host's next write and strikes before that is durable."""
 
     host: str
     restart_after_s: float = 60.0
+    mid_write: bool = False
 
 
 class CenterDown(Struct, frozen=True, tag="center_down"):
@@ -107,8 +110,8 @@ class DeadPreamplifier(Struct, frozen=True, tag="dead_preamplifier"):
 
 
 class RotRecord(Struct, frozen=True, tag="rot_record"):
-    """One bit of the site's newest archived record flips on its disk after it was sent. Excuses that
-    record's difference from the instrument; the center must still equal the edge."""
+    """One bit of the site's newest archived record flips on its disk. Excuses that record's
+    difference from the instrument; the center must still equal the edge."""
 
     host: str
     bit: int = 0  # counted from the start of the record; 0..3039

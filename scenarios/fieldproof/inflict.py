@@ -9,11 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import assert_never
 
-from fieldproof_contract import SECOND_NS, Address
-from fieldproof_simulators.links.virtual import Order, Packet, short_hash
-from fieldproof_simulators.machines.host import Host
-from fieldproof_simulators.world import World
-
 from fieldproof.faults import (
     CenterDown,
     ClockDrift,
@@ -34,6 +29,10 @@ from fieldproof.faults import (
     Timed,
 )
 from fieldproof.forge import forged
+from fieldproof_contract import SECOND_NS, Address
+from fieldproof_simulators.links.virtual import Order, Packet, short_hash
+from fieldproof_simulators.machines.host import Host
+from fieldproof_simulators.world import World
 
 TELEMETRY_PORT = 24985
 REPAIR_PORT = 24990
@@ -91,8 +90,11 @@ class Inflictor:
                 self._order(item, link, Order("delay", count, item.index, by_ns))
             case Outage(link):
                 return self._outage(item, link)
-            case Kill(host, restart_after_s) | PowerCut(host, restart_after_s):
-                self._fell(item, host, restart_after_s, isinstance(fault, PowerCut))
+            case Kill(host, restart_after_s):
+                self._world.kill(self._host(host), "kill", item.index)
+                self._restart(item, host, restart_after_s)
+            case PowerCut(host, restart_after_s, mid_write):
+                self._cut_power(item, host, restart_after_s, mid_write)
             case CenterDown(host):
                 item.struck += 1
                 self._world.kill(self._host(host), "center down", item.index)
@@ -135,15 +137,24 @@ class Inflictor:
         item.struck += 1
         return link.recover
 
-    def _fell(self, item: Inflicted, name: str, restart_after_s: float, power: bool) -> None:
-        host = self._host(name)
+    def _restart(self, item: Inflicted, name: str, after_s: float) -> None:
         item.struck += 1
-        if power:
+        up_ns = self._world.now_ns() + round(after_s * SECOND_NS)
+        self._world.call_at(up_ns, partial(self._world.boot, self._host(name)))
+
+    def _cut_power(self, item: Inflicted, name: str, after_s: float, mid_write: bool) -> None:
+        host = self._host(name)
+
+        def cut() -> None:
+            host.disk.on_append = None
             self._world.cut_power(host, item.index)
+            self._restart(item, name, after_s)
+
+        if mid_write:
+            # Not within the write itself: the node's other effects of this instant come first.
+            host.disk.on_append = lambda: self._world.call_at(self._world.now_ns(), cut)
         else:
-            self._world.kill(host, "kill", item.index)
-        up_ns = item.at_ns + round(restart_after_s * SECOND_NS)
-        self._world.call_at(up_ns, partial(self._world.boot, host))
+            cut()
 
     def _freeze(self, item: Inflicted, name: str) -> End:
         host = self._host(name)

@@ -18,7 +18,6 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -26,9 +25,10 @@ import numpy as np
 from msgspec import Struct
 
 from fieldproof.oracle.clock import SECOND_NS, Integers
-from fieldproof.oracle.excuses import Piece, Window, bytes_of
+from fieldproof.oracle.excuses import Piece, bytes_of
+from fieldproof.oracle.log import short_hash
 from fieldproof.oracle.trees import TELEMETRY_PORT
-from fieldproof.oracle.xrio import RECORD_BYTES, decode
+from fieldproof.oracle.xrio import decode
 from fieldproof.verdict import LedgerSummary, Lost
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 UNEXPLAINED = "unexplained"
 
-_IN_FLIGHT_NS = 5 * SECOND_NS
+IN_FLIGHT_NS = 5 * SECOND_NS
 """How long after its end a record may still be on the way from the edge to the raw tree."""
 
 _ROUNDING_NS = 1_000_000
@@ -133,11 +133,6 @@ def build(evidence: "Evidence") -> Ledger:
     )
 
 
-def short_hash(data: bytes) -> str:
-    """How the log names a payload: 16 hexadecimal digits of SHA-256."""
-    return sha256(data).hexdigest()[:16]
-
-
 def iso(utc_ns: int) -> str:
     """`2006-01-17T16:23:05Z`, cut to the second."""
     return f"{datetime.fromtimestamp(utc_ns // SECOND_NS, UTC):%Y-%m-%dT%H:%M:%SZ}"
@@ -147,7 +142,7 @@ def _by_place(units: Iterable[Unit]) -> tuple[Lost, ...]:
     sums: Counter[tuple[str, str]] = Counter()
     for unit in units:
         sums[unit.hop, unit.cause] += unit.bytes
-    return tuple(Lost(hop, cause, size) for (hop, cause), size in sorted(sums.items()))
+    return tuple(Lost(hop, cause, size) for (hop, cause), size in sorted(sums.items()) if size)
 
 
 class _Reason(NamedTuple):
@@ -183,7 +178,7 @@ class _Book:
         self._evidence = evidence
         self._partition = evidence.partition(site)
         self._rotted = {
-            (line.text("path"), line.number("offset") // RECORD_BYTES): line.number("fault")
+            (line.text("path"), line.number("offset")): line.number("fault")
             for line in evidence.log.lines["rotted"]
             if line.where == site
         }
@@ -231,7 +226,7 @@ class _Book:
                 ended_ns.append(ended)
                 arrived_utc_ns.append(arrivals.pop(0))
             else:
-                fate = "restored" if data in canonical else "lost"
+                fate = "restored" if data in canonical or self._is_at_center(path, data) else "lost"
                 stamp_s = int(files.archive.timestamps_s[number])
                 offset = int(files.archive.offsets[number])
                 self._enter_undelivered(_Row(path, offset, stamp_s, ended, data), fate)
@@ -242,6 +237,11 @@ class _Book:
         self.deliveries = Deliveries(
             np.array(ended_ns, dtype=np.int64), np.array(arrived_utc_ns, dtype=np.int64)
         )
+
+    def _is_at_center(self, path: str, data: bytes) -> bool:
+        """Whether the center's hour file has these bytes, even if they are no record any more."""
+        file = self._evidence.center_disk / path
+        return file.exists() and data in file.read_bytes()
 
     def _rows(self) -> Iterable[tuple[int, int]]:
         """Numbers of the records in the span, and the true times at which they ended."""
@@ -288,7 +288,7 @@ class _Book:
             cause = "corrupt" if line.what == "corrupted" else line.text("cause")
             hop = center if cause in _AT_THE_HOST else line.where
             return _Reason(hop, cause, line.number("fault"), covered)
-        rotted = self._rotted.get((row.path, row.offset // RECORD_BYTES))
+        rotted = self._rotted.get((row.path, row.offset))
         if rotted is not None:
             return _Reason(self.site, "rot", rotted, True)
         for hop, declared in (
@@ -296,7 +296,7 @@ class _Book:
             (self.site, evidence.sending_windows(self.site)),
         ):
             for window in declared:
-                if _overlap(window, row.ended_ns, row.ended_ns + _IN_FLIGHT_NS):
+                if window.touches(row.ended_ns, row.ended_ns + IN_FLIGHT_NS):
                     return _Reason(hop, window.cause, window.fault, True)
         return _Reason(evidence.site(self.site).via, "", -1, False)
 
@@ -357,10 +357,6 @@ class _Book:
             for offset, size in zip(records.offsets.tolist(), records.sizes.tolist(), strict=True):
                 held[data[offset : offset + size]] += 1
         return held
-
-
-def _overlap(window: Window, from_ns: int, until_ns: int) -> bool:
-    return window.from_ns < until_ns and from_ns < window.until_ns
 
 
 def _hour(path: str) -> str:

@@ -15,6 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+
+from fieldproof.faults import DeadPreamplifier, Freeze
+from fieldproof.inflict import Inflicted, Inflictor
+from fieldproof.scenario import LEAD_S, Riometer, Scenario, Site, duration_s, to_json
+from fieldproof.systems import Part, System
+from fieldproof.systems.reference import Reference
 from fieldproof_contract import SECOND_NS
 from fieldproof_simulators.instruments.riometer import PreampDead
 from fieldproof_simulators.instruments.riometer import Riometer as Instrument
@@ -24,12 +30,6 @@ from fieldproof_simulators.machines.clock import iso
 from fieldproof_simulators.machines.disk import Disk
 from fieldproof_simulators.machines.host import Host
 from fieldproof_simulators.world import World
-
-from fieldproof.faults import DeadPreamplifier, Freeze
-from fieldproof.inflict import Inflicted, Inflictor
-from fieldproof.scenario import LEAD_S, Riometer, Scenario, Site, duration_s, to_json
-from fieldproof.systems import Part, System
-from fieldproof.systems.reference import Reference
 
 LEAD_NS = LEAD_S * SECOND_NS
 STEP_NS = LEAD_NS
@@ -131,14 +131,14 @@ class Stage:
         )
 
     def _plan(self) -> list[Inflicted]:
-        plan = []
+        plan, center = [], self.scenario.center.name
         for index, timed in enumerate(self.scenario.faults):
-            if isinstance(timed.fault, Freeze) and self.scenario.fidelity != "words":
-                if timed.fault.host != self.scenario.center.name:
-                    raise ValueError(
-                        f"Scenario {self.scenario.name} freezes the site {timed.fault.host}: "
-                        "what its line buffer keeps can be told in fidelity `words` only."
-                    )
+            frozen = timed.fault.host if isinstance(timed.fault, Freeze) else center
+            if self.scenario.fidelity != "words" and frozen != center:
+                raise ValueError(
+                    f"Scenario {self.scenario.name} freezes the site {frozen}: what its line "
+                    "buffer keeps can be told in fidelity `words` only."
+                )
             at_ns = self._true_ns(self.scenario.instant_s(timed.when))
             until = timed.until
             until_ns = None if until is None else self._true_ns(self.scenario.instant_s(until))

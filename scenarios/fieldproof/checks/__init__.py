@@ -5,11 +5,12 @@ A claim that is false fails; one that cannot be judged raises, which the judge t
 "undecided". No claim passes on nothing: where there is nothing to compare, it fails.
 """
 
-from fieldproof.checks.center import InOrder, Quarantined, RawUntouched, ReceivedDaily
+from fieldproof.checks.center import InOrder, Quarantined
 from fieldproof.checks.claim import Claim
 from fieldproof.checks.conservation import Accounted, LostExactly
 from fieldproof.checks.figures import ArchiveBytes, Latency, SplitRecovered, WireBytes
 from fieldproof.checks.identity import Identical
+from fieldproof.checks.raw import RawUntouched, ReceivedDaily
 from fieldproof.checks.world import Sometimes
 
 __all__ = [

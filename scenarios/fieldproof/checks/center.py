@@ -1,20 +1,15 @@
-"""Claims on what the center keeps: the raw tree, the canonical order, the quarantine."""
+"""Claims on what the center makes of what it received: the canonical order, the quarantine."""
 
 import json
 from collections import Counter
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from fieldproof.checks.claim import Claim
-from fieldproof.oracle import idx, trees, xrio
-from fieldproof.oracle.trees import TELEMETRY_PORT
+from fieldproof.oracle import xrio
 from fieldproof.verdict import ClaimResult
 
 if TYPE_CHECKING:
     from fieldproof.evidence import Evidence
-
-_DAY_NS = 86_400_000_000_000
 
 
 class InOrder(Claim, frozen=True, tag="in_order"):
@@ -68,55 +63,6 @@ def _records(data: bytes, site: str) -> list[bytes]:
     return [data[offset : offset + size] for offset, size in pairs]
 
 
-class RawUntouched(Claim, frozen=True, tag="raw_untouched"):
-    """The raw tree is what the center heard, whole (I1): every .idx line fits its .dat file, the
-    lines cover it without a hole, and what the links delivered is there."""
-
-    @property
-    def name(self) -> str:
-        """As in a report."""
-        return "raw_untouched"
-
-    def judge(self, evidence: "Evidence") -> ClaimResult:
-        """By all arrival files, and by the count of what was sent."""
-        problems = [
-            f"{file.path}: {problem}"
-            for file in trees.arrival_files(evidence.center_disk)
-            for problem in _misfits(evidence, file.path)
-        ]
-        expected, present, excused = evidence.raw_balance()
-        missing = expected - present
-        if missing > excused:
-            problems.append(f"{missing} of {expected} delivered datagrams are not there")
-        elif missing < 0:
-            problems.append(f"{-missing} datagrams are there that no link delivered")
-        said = f"{len(problems)} problems; first: {problems[0]}." if problems else ""
-        if not present:
-            said = "The raw tree is empty."
-        return self.result(not said, 0, len(problems) or int(not present), "problems", said)
-
-
-def _misfits(evidence: "Evidence", stem: str) -> Iterator[str]:
-    """What does not fit between an .idx file and its .dat file."""
-    data, lines = (
-        path.read_bytes() if path.exists() else b""
-        for path in (evidence.center_disk / f"{stem}.dat", evidence.center_disk / f"{stem}.idx")
-    )
-    index = idx.parse(lines)
-    for number in index.malformed:
-        yield f"line {number} of the index cannot be read"
-    end = 0
-    for number, entry in enumerate(index.entries, start=1):
-        if entry.offset != end:
-            yield f"entry {number} is at offset {entry.offset}, not {end}"
-        payload = data[entry.offset : entry.offset + entry.size]
-        if len(payload) != entry.size or payload[:4] != entry.first:
-            yield f"entry {number} is not what the .dat file holds at offset {entry.offset}"
-        end = entry.offset + entry.size
-    if end != len(data):
-        yield f"the index ends at {end}, the .dat file at {len(data)}"
-
-
 class Quarantined(Claim, frozen=True, tag="quarantined"):
     """So many things were kept out for this reason; `*` counts all reasons together."""
 
@@ -154,31 +100,3 @@ class Quarantined(Claim, frozen=True, tag="quarantined"):
                 f"({', '.join(f'{n} {why}' for why, n in sorted(noted.items())) or 'none at all'})."
             )
         return self.result(not said, self.exactly, counts[0], "items", said)
-
-
-class ReceivedDaily(Claim, frozen=True, tag="received_daily"):
-    """Telemetry datagrams received from a site on each day of arrival, as `wc -l` counts them."""
-
-    site: str
-    counts: tuple[int, ...]
-
-    @property
-    def name(self) -> str:
-        """As in a report."""
-        return f"received_daily({self.site}, {len(self.counts)} days)"
-
-    def judge(self, evidence: "Evidence") -> ClaimResult:
-        """By the index files."""
-        days = Counter((evidence.arrivals(self.site, TELEMETRY_PORT).utc_ns // _DAY_NS).tolist())
-        first = evidence.scenario.starts_utc_s // 86400
-        found = tuple(days[first + number] for number in range(len(self.counts)))
-        said = ""
-        if found != self.counts:
-            pairs = enumerate(zip(found, self.counts, strict=True))
-            number = next(at for at, (here, wanted) in pairs if here != wanted)
-            day = datetime.fromtimestamp(first * 86400, UTC) + timedelta(days=number)
-            said = (
-                f"First on {day:%Y-%m-%d}: {found[number]} datagrams came, "
-                f"where {self.counts[number]} are claimed."
-            )
-        return self.result(not said, sum(self.counts), sum(found), "datagrams", said)

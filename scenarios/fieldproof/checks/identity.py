@@ -1,4 +1,4 @@
-"""The promise: the center holds what the edge archived, and that is what the instrument measured."""
+"""The promise: the center holds what the edge archived, and that is what was measured."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -140,7 +140,7 @@ def _findings(evidence: "Evidence", site: str) -> Iterator[_Finding]:
 
 def _is_muddle(evidence: "Evidence", site: str, deviation: "Deviation") -> bool:
     """A host that was frozen heard old samples late and could not know their time."""
-    return deviation.kind == "value" and any(
+    return deviation.kind in ("value", "label") and any(
         window.from_ns <= deviation.true_ns < window.until_ns
         for window in evidence.sample_windows(site)
         if window.cause == "host frozen"

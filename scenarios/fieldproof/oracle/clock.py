@@ -44,8 +44,10 @@ class Clock:
         offsets: Sequence[tuple[int, int, int]] = ((0, 0, 0),),
     ) -> None:
         leaps = sorted(leaps_ns)
-        changes = sorted(offsets)
+        changes = sorted(offsets, key=lambda change: change[0])
         pieces = []
+        starts = {change[0] for change in changes} | {leap for leap in leaps if leap < ends_ns}
+        starts = {change[0] for change in changes} | {leap for leap in leaps if leap < ends_ns}
         for from_ns in sorted(starts):
             since_ns, offset_ns, drift_ppb = changes[
                 max(0, bisect_right(changes, from_ns, key=lambda change: change[0]) - 1)
@@ -83,7 +85,8 @@ class Clock:
 
     def rows_at(self, true_ns: Integers) -> Integers:
         """Which piece is in force at each true time."""
-        return np.maximum(0, np.searchsorted(self._columns[0], true_ns, side="right") - 1)
+        rows: Integers = np.searchsorted(self._columns[0], true_ns, side="right") - 1
+        return np.maximum(rows, 0)
 
     def utc_ranges(self, from_ns: int, until_ns: int) -> tuple[tuple[int, int], ...]:
         """The stretches [from, until) of host UTC, ns, that true times [from_ns, until_ns) show."""

@@ -12,21 +12,20 @@ number of datagrams) no more often than declared.
     Kill        open record, downtime                          what arrived while down
     PowerCut    records the disk lost, open record, downtime   what arrived while down
     CenterDown  open record, downtime                          what arrived while down
-    Freeze      from freeze to thaw (*)                        what arrived then
+    Freeze      from freeze to thaw                            what arrived then
     DiskFull    open record, until there was room              -
 
 Each window is wider by `EDGE_NS` on both sides: the second that the fault broke, and the line's
-delay. (*) In fidelity `seconds` the line hands over whole records, so that the open one counts.
+delay.
 """
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from fieldproof import faults
-from fieldproof.faults import Fault
+from fieldproof.faults import Fault, Timed
 from fieldproof.oracle.clock import SECOND_NS
 from fieldproof.oracle.xrio import POINTS, RECORD_BYTES
-from fieldproof.scenario import Scenario
 
 RECORD_NS = 60 * SECOND_NS
 EDGE_NS = SECOND_NS + SECOND_NS // 10
@@ -58,6 +57,10 @@ class Window(NamedTuple):
     cause: str
     fault: int  # index in the scenario
 
+    def touches(self, from_ns: int, until_ns: int) -> bool:
+        """Whether [from_ns, until_ns) shares an instant with the window."""
+        return self.from_ns < until_ns and from_ns < self.until_ns
+
 
 class Struck(NamedTuple):
     """One fault with its true times; a fault that strikes once has no end of its own."""
@@ -86,10 +89,10 @@ class LossLine(NamedTuple):
     direction: str
 
 
-def strike(scenario: Scenario, true_ns: Callable[[str], int]) -> tuple[Struck, ...]:
-    """The scenario's faults in true time, which `true_ns` gives for a fault's time text."""
+def strike(plan: Sequence[Timed], true_ns: Callable[[str], int]) -> tuple[Struck, ...]:
+    """A scenario's faults in true time, which `true_ns` gives for a fault's time text."""
     struck = []
-    for timed in scenario.faults:
+    for timed in plan:
         from_ns = true_ns(timed.when)
         until_ns = None if timed.until is None else true_ns(timed.until)
         if isinstance(timed.fault, faults.Kill | faults.PowerCut):
@@ -103,18 +106,17 @@ def windows(
     host: str,
     disk_losses: Sequence[DiskLoss],
     open_ns: int = 0,
-    frozen_open_ns: int = 0,
 ) -> tuple[Window, ...]:
     """When a host may have failed to keep what it heard, in order.
 
-    `disk_losses` are those that concern the files in question; `open_ns` is how long before its
-    death, `frozen_open_ns` how long before a freeze, what it held was not yet on the disk."""
+    `disk_losses` are those that concern the files in question; `open_ns` is how long what it hears
+    is not yet on the disk. A freeze takes nothing that was heard before it."""
     found = []
     for index, (fault, from_ns, until_ns) in enumerate(struck):
         cause = _NAMES.get(type(fault))
         if cause is None or until_ns is None or getattr(fault, "host", None) != host:
             continue
-        before_ns = frozen_open_ns if isinstance(fault, faults.Freeze) else open_ns
+        before_ns = 0 if isinstance(fault, faults.Freeze) else open_ns
         if isinstance(fault, faults.PowerCut):
             before_ns += RECORD_NS * _records_lost(disk_losses, host, from_ns)
         found.append(Window(from_ns - before_ns - EDGE_NS, until_ns + EDGE_NS, cause, index))

@@ -18,7 +18,6 @@ NOWHERE = -1
 
 SLACK_SAMPLES = 4  # 50 ms of label tolerance, rounded up
 _MARGIN_NS = SECOND_NS  # a record's label may be the second before or after a change of the clock
-_PROBE_POINTS = 10
 
 
 class Archive(NamedTuple):
@@ -61,20 +60,20 @@ def locate(archive: Archive, clock: Clock, instrument: Instrument) -> Integers:
     located = np.where(possible.any(axis=0), first, NOWHERE)
     begins = np.cumsum(archive.counts) - archive.counts
     for record in np.flatnonzero(possible.sum(axis=0) > 1).tolist():
-        points = archive.points[begins[record] :][: archive.counts[record]][: _PROBE_POINTS + 1]
+        points = archive.points[begins[record] :][: archive.counts[record]]
         candidates = instants[possible[:, record], record].tolist()
         located[record] = _choose(instrument, points, candidates)
     return located
 
 
 def _choose(instrument: Instrument, points: NDArray[np.void], candidates: list[int]) -> int:
-    """The instant at which the samples give these points, or the first.
+    """The instant at which the samples give these points best, or the first.
 
     Judged from the second point on: the first may be cut short, or begin where a clock stepped."""
-    counts, averages = points["npoints"].astype(np.int64), points["average"].astype(np.int64)
+    scores = []
     for candidate_ns in candidates:
         second = instrument.first_at(candidate_ns + SECOND_NS)
         low, high = second - SLACK_SAMPLES, second + SLACK_SAMPLES
-        if truth.find(instrument, counts[1:], averages[1:], second, low, high) is not None:
-            return candidate_ns
-    return candidates[0]
+        found = truth.find(instrument, points[1:], second, low, high)
+        scores.append(-1 if found is None else found.score)
+    return candidates[scores.index(max(scores))]

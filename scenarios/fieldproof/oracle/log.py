@@ -58,3 +58,8 @@ def read(path: Path) -> Log:
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}.") from None
     return Log(digest.hexdigest(), counts, {what: tuple(lines) for what, lines in kept.items()})
+
+
+def short_hash(data: bytes) -> str:
+    """How the log names a payload: the first 16 hexadecimal digits of its SHA-256."""
+    return sha256(data).hexdigest()[:16]

@@ -34,7 +34,6 @@ RECORD_NS = 60 * SECOND_NS
 
 _FIRST_CHUNK = 960
 _LARGEST_CHUNK = 14_400
-_PROBE_POINTS = 30
 _FAR_SAMPLES = 3600 * RATE_HZ
 _MOST_MOVES = 2000
 _MOST_FAILED_SEARCHES = 40
@@ -276,17 +275,16 @@ class _Walk:
 
     def _search(self, at: int, earliest: int, wanted: int, far: bool) -> int | None:
         """The sample with which point `at` begins: in its label's second, or else within hours."""
-        probe = self._archive.points[at : at + _PROBE_POINTS]
-        counts, averages = probe["npoints"].astype(np.int64), probe["average"].astype(np.int64)
+        probe = self._archive.points[at : at + truth.PROBE_POINTS]
         low = earliest - TOLERANCE_SAMPLES
         high = earliest + RATE_HZ + 2 * TOLERANCE_SAMPLES
-        found = truth.find(self._instrument, counts, averages, wanted, low, high)
+        found = truth.find(self._instrument, probe, wanted, low, high)
         if found is None and far and self._far:
             self._far -= 1
             low, high = wanted - _FAR_SAMPLES, wanted + _FAR_SAMPLES
-            found = truth.find(self._instrument, counts, averages, wanted, low, high)
+            found = truth.find(self._instrument, probe, wanted, low, high)
         self._failed -= found is None
-        return found
+        return None if found is None else found.start
 
     def _blame(self, run: _Run, bad: int) -> int:
         """Say what is wrong from `bad` on; returns the first point that this does not cover."""

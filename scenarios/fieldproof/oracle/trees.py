@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 TELEMETRY_PORT = 24985
-STATUS_PORT = 25000
+STREAM_PORTS = {"telemetry": TELEMETRY_PORT, "status": 25000}
+"""By purpose: the ports whose datagrams the raw tree keeps."""
 
 _YEAR, _MONTH, _DAY, _HOUR = r"([12]\d{3})", r"(0[1-9]|1[0-2])", r"([0-3]\d)", r"([01]\d|2[0-3])"
 _HOUR_NAME = re.compile(rf"{_YEAR}{_MONTH}{_DAY}_{_HOUR}_[a-z]{{4}}_xrio\.dat", re.ASCII)

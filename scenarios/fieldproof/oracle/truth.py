@@ -7,6 +7,13 @@ from numpy.typing import NDArray
 
 Integers = NDArray[np.int64]
 
+PROBE_POINTS = 240
+"""How many points to give to `find`: enough to tell neighbouring samples apart."""
+
+_FIRST = 30
+_MOST_CANDIDATES = 16
+_TOO_MANY = 4
+
 
 class Instrument(Protocol):
     """What the judge asks of a simulated riometer; times are true ns."""
@@ -47,28 +54,65 @@ def points(instrument: Instrument, first: int, counts: Integers) -> Points:
     return Points(nearest, floor, spread)
 
 
-def find(
-    instrument: Instrument, counts: Integers, averages: Integers, wanted: int, low: int, high: int
-) -> int | None:
-    """The start in [low, high] from which the most of successive points have these averages.
+class Found(NamedTuple):
+    """Where successive points belong."""
 
-    None where fewer than three in four do. Of equally good starts, the one nearest to `wanted`."""
+    start: int  # sample with which the first of them begins
+    score: int  # how many points it goes well
+
+
+def find(
+    instrument: Instrument, wanted_points: NDArray[np.void], wanted: int, low: int, high: int
+) -> Found | None:
+    """The start in [low, high] that suits successive points (dtype POINT) best; None where not
+    three in four of the first averages come out anywhere.
+
+    One sample too early or too late, nine points in ten are still right. So starts are compared by
+    how far they go until too many points are wrong; among equals the one nearest to `wanted`."""
     low = max(0, low)
-    if high < low or not counts.sum():
+    counts = wanted_points["npoints"].astype(np.int64)
+    if high < low or not counts[:_FIRST].any():
         return None
-    total = int(counts.sum())
-    sums = np.zeros(high - low + total + 1, dtype=np.int64)
-    np.cumsum(instrument.codes(low, high + total), dtype=np.int64, out=sums[1:])
-    starts = np.arange(high - low + 1)
-    hits = np.zeros(len(starts), dtype=np.int64)
+    hits = _hits(instrument, counts[:_FIRST], wanted_points["average"][:_FIRST], low, high)
+    enough = np.flatnonzero(4 * hits >= 3 * int((counts[:_FIRST] > 0).sum()))
+    if not len(enough):
+        return None
+    by_hits = enough[np.lexsort((np.abs(low + enough - wanted), -hits[enough]))]
+    candidates = (low + by_hits[:_MOST_CANDIDATES]).tolist()
+    scored = [
+        Found(start, _reach(instrument, wanted_points, counts, start)) for start in candidates
+    ]
+    return max(scored, key=lambda found: (found.score, -abs(found.start - wanted)))
+
+
+def matches(
+    instrument: Instrument, found: NDArray[np.void], counts: Integers, start: int
+) -> NDArray[np.bool_]:
+    """Which points are right, by either rounding, if the first begins with sample `start`."""
+    ought = points(instrument, start, counts)
+    average_ok = (found["average"] == ought.nearest) | (found["average"] == ought.floor)
+    right: NDArray[np.bool_] = average_ok & (found["range"] == ought.range)
+    return right
+
+
+def _hits(
+    instrument: Instrument, counts: Integers, averages: NDArray[np.uint16], low: int, high: int
+) -> Integers:
+    """For each start in [low, high], how many points would have these averages."""
+    sums = np.zeros(high - low + int(counts.sum()) + 1, dtype=np.int64)
+    np.cumsum(instrument.codes(low, low + len(sums) - 1), dtype=np.int64, out=sums[1:])
+    starts = high - low + 1
+    hits = np.zeros(starts, dtype=np.int64)
     at = 0
     for count, average in zip(counts.tolist(), averages.tolist(), strict=True):
         if count:
-            run = sums[at + count : at + count + len(starts)] - sums[at : at + len(starts)]
+            run = sums[at + count : at + count + starts] - sums[at : at + starts]
             hits += (run // count == average) | ((2 * run + count) // (2 * count) == average)
         at += count
-    best = int(hits.max())
-    if 4 * best < 3 * int((counts > 0).sum()):
-        return None
-    candidates = low + starts[hits == best]
-    return int(candidates[np.argmin(np.abs(candidates - wanted))])
+    return hits
+
+
+def _reach(instrument: Instrument, found: NDArray[np.void], counts: Integers, start: int) -> int:
+    """How many points it goes until `_TOO_MANY` are wrong."""
+    wrong = np.flatnonzero(~matches(instrument, found, counts, start))
+    return int(wrong[_TOO_MANY - 1]) if len(wrong) >= _TOO_MANY else len(counts)

@@ -48,11 +48,8 @@ def decode(data: bytes, site: str) -> Records:
     """The records of `site` (four letters, any case) in an hour file's bytes."""
     if len(data) % RECORD_BYTES == 0:
         array = np.frombuffer(data, dtype=RECORD)
-        sound = (
-            (array["stream"] == MAGIC)
-            & (array["version"] == b"0")
-            & (array["datapoints"] == POINTS)
-        )
+        sound = (array["stream"] == MAGIC) & (array["version"] == b"0")
+        sound &= array["datapoints"] == POINTS
         if sound.all() and _all_of(array["site"], site):
             return _of_array(array)
     return _of_pieces(data, *walk(data, site))

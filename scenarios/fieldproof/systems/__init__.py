@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from fieldproof_contract import Node
 from fieldproof.scenario import Center, Site
+from fieldproof_contract import Node
 
 
 class Part(NamedTuple):

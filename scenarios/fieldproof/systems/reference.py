@@ -5,6 +5,8 @@ from functools import partial
 from hashlib import sha256
 from typing import TypeVar
 
+from fieldproof.scenario import Center, Riometer, Site, StatusMonitor
+from fieldproof.systems import Part
 from fieldproof_contract import Address, Node
 from fieldproof_reference import ports
 from fieldproof_reference.center import (
@@ -24,9 +26,6 @@ from fieldproof_reference.edge.declare import Declare
 from fieldproof_reference.edge.filing import Filing
 from fieldproof_reference.edge.status import Status
 from fieldproof_reference.edge.transmit import Transmit
-
-from fieldproof.scenario import Center, Riometer, Site, StatusMonitor
-from fieldproof.systems import Part
 
 Settings = TypeVar("Settings", EdgeSettings, CenterSettings)
 

@@ -39,6 +39,7 @@ class Disk:
         self._cold: dict[str, int] = {}  # sizes of files that are on the platter only
         self._paths: list[str] = []  # of all files, sorted
         self.full = False
+        self.on_append: Callable[[], None] | None = None  # a fault that waits for a write
 
     # --- what nodes may look at (DiskView) ---
 
@@ -75,6 +76,8 @@ class Disk:
         """Add bytes, unsynced. Raises DiskFullError."""
         self._need_room()
         self._open(path, create=True).content.extend(data)
+        if self.on_append is not None:
+            self.on_append()
 
     def replace(self, path: str, data: bytes) -> None:
         """New content, durable at once. Raises DiskFullError."""

@@ -1,0 +1,98 @@
+"""The judge: claims on a run directory, and the report that they add up to.
+
+Every run is judged by the same implicit claims (the log is intact, the world settled, every fault
+acted, something was produced) and by those of its scenario, in this order. A checker that raises
+leaves its claim undecided and marks a fault of the harness: it never counts as passed.
+"""
+
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+
+from fieldproof import catalog
+from fieldproof.checks.claim import Claim
+from fieldproof.checks.world import FaultsFired, LogIntact, Produced, Settled
+from fieldproof.evidence import Evidence
+from fieldproof.store import write_document
+from fieldproof.verdict import (
+    SCHEMA,
+    ClaimResult,
+    FaultResult,
+    LedgerSummary,
+    Report,
+    Verdict,
+    Wire,
+    overall,
+)
+
+IMPLICIT: tuple[Claim, ...] = (LogIntact(), Settled(), FaultsFired(), Produced())
+"""What every run is judged by, first."""
+
+TIER = "virtual"
+
+
+def judge(run_dir: Path) -> Report:
+    """Judge the run in `run_dir` and write its `verdict.json` and `ledger.jsonl`.
+
+    Raises ValueError, one sentence, where the directory is not a whole run."""
+    evidence = Evidence(run_dir)
+    claims = tuple(result_of(claim, evidence) for claim in (*IMPLICIT, *evidence.scenario.checks))
+    summary, ledger = _books(evidence)
+    verdict, code = overall(claims)
+    seed = evidence.capsule.seed
+    report = Report(
+        schema=SCHEMA,
+        scenario=evidence.scenario.name,
+        tier=TIER,
+        seed=seed,
+        verdict=verdict,
+        exit=code,
+        command=catalog.command(evidence.scenario, seed, run_dir),
+        claims=claims,
+        faults=tuple(
+            FaultResult(timed.when, count.kind, count.fired)
+            for timed, count in zip(evidence.scenario.faults, evidence.world.faults, strict=True)
+        ),
+        ledger=summary,
+        wire=_wire(evidence),
+        log_sha256=evidence.world.log_sha256,
+        generators_end=evidence.world.generators_end,
+        run_dir=str(run_dir),
+        seconds=evidence.world.seconds,
+    )
+    write_document(run_dir / "ledger.jsonl", ledger)
+    document = msgspec.json.format(msgspec.json.encode(report), indent=1)
+    write_document(run_dir / "verdict.json", document)
+    return report
+
+
+def result_of(claim: Claim, evidence: Evidence) -> ClaimResult:
+    """The verdict on one claim; undecided, and a fault of the harness, where its checker raises."""
+    try:
+        return claim.judge(evidence)
+    except Exception as error:
+        said = f"The checker failed with {type(error).__name__}: {' '.join(str(error).split())}"
+        return ClaimResult(claim.name, Verdict.UNDECIDED, "", "", "", said, harness_fault=True)
+
+
+def _books(evidence: Evidence) -> tuple[LedgerSummary, bytes]:
+    """The ledger's summary and lines; an empty one where it cannot be written.
+
+    The implicit claim `produced` then has failed to be judged already: the run cannot pass."""
+    try:
+        return evidence.ledger.summary, evidence.ledger.jsonl()
+    except Exception:
+        return LedgerSummary(0, 0, 0, 0), b""
+
+
+def _wire(evidence: Evidence) -> tuple[Wire, ...]:
+    """What was offered to each link for each purpose, both directions."""
+    sizes, packets = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    for entry in evidence.world.wire:
+        sizes[entry.link, entry.purpose] += entry.bytes
+        packets[entry.link, entry.purpose] += entry.packets
+    return tuple(
+        Wire(link, purpose, size, packets[link, purpose])
+        for (link, purpose), size in sorted(sizes.items())
+    )
