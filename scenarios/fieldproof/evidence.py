@@ -5,7 +5,9 @@ site at a time; what is derived from it (partitions, arrival times, the ledger) 
 A directory that is half-written or damaged is a ValueError of one sentence.
 """
 
+import multiprocessing
 from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -32,11 +34,14 @@ from fieldproof.oracle.locate import Archive
 from fieldproof.oracle.log import Line, Log
 from fieldproof.oracle.partition import Partition, partition
 from fieldproof.oracle.trees import ArrivalFile, HourFile
-from fieldproof.scenario import Riometer, Site, from_json
+from fieldproof.scenario import Riometer, Site, StatusMonitor, from_json
 from fieldproof_simulators.instruments.riometer import PreampDead, RateSegment
 from fieldproof_simulators.instruments.riometer import Riometer as Instrument
 
 HOUR_NS = 3600 * SECOND_NS
+
+MANY_RECORDS = 40_000
+"""A month of one site. A run of more is worth the start of other processes (a quarter second)."""
 
 
 class SiteFiles(NamedTuple):
@@ -82,6 +87,7 @@ class Evidence:
             raise ValueError(
                 f"{run_dir}/world.json does not belong to {path}: its hosts or faults are others."
             )
+        self._walks: dict[str, Future[Partition]] = {}
         # One cache for each, because two sites' records at a time would be too many.
         self.site_files = lru_cache(maxsize=1)(self._site_files)
         self.partition = lru_cache(maxsize=None)(self._partition)
@@ -116,10 +122,18 @@ class Evidence:
     @cached_property
     def riometer_sites(self) -> tuple[str, ...]:
         """The names of the sites that have a riometer."""
+        return self._sites_with(Riometer)
+
+    @cached_property
+    def status_sites(self) -> tuple[str, ...]:
+        """The names of the sites that have a status monitor."""
+        return self._sites_with(StatusMonitor)
+
+    def _sites_with(self, kind: type) -> tuple[str, ...]:
         return tuple(
             site.name
             for site in self.scenario.sites
-            if any(isinstance(instrument, Riometer) for instrument in site.instruments)
+            if any(isinstance(instrument, kind) for instrument in site.instruments)
         )
 
     def disk(self, host: str) -> Path:
@@ -149,7 +163,8 @@ class Evidence:
     @cached_property
     def struck(self) -> tuple[Struck, ...]:
         """The scenario's faults in true time."""
-        return strike(self.scenario.faults, self.true_ns)
+        felled_ns = {line.number("fault"): line.ns for line in self.log.lines["host down"]}
+        return strike(self.scenario.faults, self.true_ns, felled_ns)
 
     def sample_windows(self, site: str) -> tuple[Window, ...]:
         """When a site may have failed to archive samples."""
@@ -161,14 +176,16 @@ class Evidence:
         return windows(self.struck, site, ())
 
     def arrival_windows(self, site: str) -> tuple[Window, ...]:
-        """When the center may have failed to keep what reached it from a site."""
+        """When the center may have failed to keep what reached it from a site, without a word in
+        the log. What met a center that was down has a line of its own there."""
         folders = [f"/{address}/" for address in self.addresses(site)]
         lost = [
             loss
             for loss in self._disk_losses
             if loss.path.endswith(".dat") and any(folder in loss.path for folder in folders)
         ]
-        return windows(self.struck, self.scenario.center.name, lost)
+        declared = windows(self.struck, self.scenario.center.name, lost)
+        return tuple(each for each in declared if each.cause not in ("kill", "center down"))
 
     @cached_property
     def losses(self) -> dict[str, tuple[tuple[Line, bool], ...]]:
@@ -253,8 +270,8 @@ class Evidence:
         )
 
     def strays(self, site: str) -> tuple[str, ...]:
-        """Where a site's judged hour files have bytes that are no record, although no fault could
-        have torn a record in that hour."""
+        """Where a site's judged hour files have bytes that are no record. A torn record is excused
+        at the end of a file, if a fault could have torn it in that hour: nothing may follow it."""
         clock = self.clock(site)
         torn = [
             (clock.utc_at(max(0, window.from_ns)), clock.utc_at(window.until_ns))
@@ -263,12 +280,23 @@ class Evidence:
         return tuple(
             f"{file.path}, offset {offset}"
             for file in self.judged_files(site, site)
-            for offset, _ in self.site_files(site).strays.get(file.path, ())
-            if not any(
+            for offset, size in self.site_files(site).strays.get(file.path, ())
+            if offset + size < (self.disk(site) / file.path).stat().st_size
+            or not any(
                 from_ns < file.utc_s * SECOND_NS + HOUR_NS and file.utc_s * SECOND_NS < until_ns
                 for from_ns, until_ns in torn
             )
         )
+
+    def misfiled(self, site: str) -> tuple[str, ...]:
+        """Where a site's judged hour files have records whose first sample is of another hour."""
+        archive = self.site_files(site).archive
+        judged = {file.path for file in self.judged_files(site, site)}
+        begins_s = np.array([file.utc_s for file in self.hour_files(site, site)], dtype=np.int64)
+        off_s = archive.timestamps_s - begins_s[archive.file_of]
+        rows = np.flatnonzero((off_s < 0) | (off_s * SECOND_NS >= HOUR_NS)).tolist()
+        places = ((archive.files[archive.file_of[row]], archive.offsets[row]) for row in rows)
+        return tuple(f"{path}, offset {offset}" for path, offset in places if path in judged)
 
     # --- arrivals ---
 
@@ -301,7 +329,18 @@ class Evidence:
     def _hour_files(self, host: str, site: str) -> tuple[HourFile, ...]:
         return trees.hour_files(self.disk(host), site)
 
+    def walk_ahead(self) -> None:
+        """Let other processes walk the sites' archives already, where there is much to walk."""
+        sites = self.riometer_sites
+        if len(sites) * self.scenario.lasts_s // 60 <= MANY_RECORDS:
+            return
+        pool = ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"))
+        self._walks = {site: pool.submit(_walk, self.run_dir, site) for site in sites}
+        pool.shutdown(wait=False)
+
     def _partition(self, site: str) -> Partition:
+        if site in self._walks:
+            return self._walks[site].result()
         archive = self.site_files(site).archive
         return partition(archive, self.instrument(site), self.clock(site), self.world.judged_ns)
 
@@ -362,3 +401,7 @@ class Evidence:
         """The index of an arrival file."""
         path = self.center_disk / f"{file.path}.idx"
         return idx.parse(path.read_bytes() if path.exists() else b"")
+
+
+def _walk(run_dir: Path, site: str) -> Partition:
+    return Evidence(run_dir).partition(site)

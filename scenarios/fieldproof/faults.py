@@ -11,21 +11,26 @@ Times are text: `HH:MM[:SS]` on the scenario's first day, `+DdHH:MM[:SS]` days l
 from msgspec import Struct
 
 
-class Lose(Struct, frozen=True, tag="lose"):
+class Value(Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of a scenario. JSON with a field that it does not have is refused: a misspelt field
+    would else be a default, and the capsule would repeat another run."""
+
+
+class Lose(Value, frozen=True, tag="lose"):
     """The next `count` telemetry datagrams that enter the link are lost. Excuses those."""
 
     link: str
     count: int = 1
 
 
-class Duplicate(Struct, frozen=True, tag="duplicate"):
+class Duplicate(Value, frozen=True, tag="duplicate"):
     """The next `count` telemetry datagrams arrive twice. Excuses nothing."""
 
     link: str
     count: int = 1
 
 
-class Reorder(Struct, frozen=True, tag="reorder"):
+class Reorder(Value, frozen=True, tag="reorder"):
     """The next `count` telemetry datagrams are held back `by_s` seconds. Excuses nothing."""
 
     link: str
@@ -33,7 +38,7 @@ class Reorder(Struct, frozen=True, tag="reorder"):
     by_s: float = 90.0
 
 
-class Corrupt(Struct, frozen=True, tag="corrupt"):
+class Corrupt(Value, frozen=True, tag="corrupt"):
     """One bit flips in each of the next `count` telemetry datagrams, and their checksums are right
     again, as when two flips cancel out. Excuses those datagrams: they arrive as something else."""
 
@@ -41,13 +46,13 @@ class Corrupt(Struct, frozen=True, tag="corrupt"):
     count: int = 1
 
 
-class Outage(Struct, frozen=True, tag="outage"):
+class Outage(Value, frozen=True, tag="outage"):
     """Nothing crosses the link, in either direction, until it ends. Excuses what entered it."""
 
     link: str
 
 
-class Kill(Struct, frozen=True, tag="kill"):
+class Kill(Value, frozen=True, tag="kill"):
     """The host's processes die; its disk keeps what was written. Excuses the open record (at most
     60 s of samples), the downtime, and datagrams that arrive meanwhile."""
 
@@ -55,31 +60,36 @@ class Kill(Struct, frozen=True, tag="kill"):
     restart_after_s: float = 10.0
 
 
-class PowerCut(Struct, frozen=True, tag="power_cut"):
+MID_WRITE_WITHIN_S = 120
+"""How long a power cut with `mid_write` waits for a write."""
+
+
+class PowerCut(Value, frozen=True, tag="power_cut"):
     """As `Kill`, and the disk loses what was not synced: unsynced tails are cut at random bytes.
     Excuses, beyond what `Kill` does, records whose sync had not been answered.
 
-    With `mid_write` it waits for the host's next write and strikes before that is durable."""
+    With `mid_write` it waits for the host's next write, `MID_WRITE_WITHIN_S` at most, and strikes
+    before that is durable."""
 
     host: str
     restart_after_s: float = 60.0
     mid_write: bool = False
 
 
-class CenterDown(Struct, frozen=True, tag="center_down"):
+class CenterDown(Value, frozen=True, tag="center_down"):
     """The center's processes are down until the fault ends. Excuses datagrams that arrive then."""
 
     host: str = "center"
 
 
-class Freeze(Struct, frozen=True, tag="freeze"):
+class Freeze(Value, frozen=True, tag="freeze"):
     """The host's processes stop and go on later (SIGSTOP, SIGCONT). Datagrams and samples that its
     buffers cannot hold are lost: excuses those of the window."""
 
     host: str
 
 
-class ClockStep(Struct, frozen=True, tag="clock_step"):
+class ClockStep(Value, frozen=True, tag="clock_step"):
     """The host's UTC steps by `by_s` (negative: back). Excuses labels, never samples: from then on
     time stamps are judged against the stepped clock."""
 
@@ -87,7 +97,7 @@ class ClockStep(Struct, frozen=True, tag="clock_step"):
     by_s: float
 
 
-class ClockDrift(Struct, frozen=True, tag="clock_drift"):
+class ClockDrift(Value, frozen=True, tag="clock_drift"):
     """The host loses its GPS and its UTC drifts by `ppm` until the fault ends; then it is
     disciplined again with a step. Excuses labels, never samples."""
 
@@ -95,21 +105,21 @@ class ClockDrift(Struct, frozen=True, tag="clock_drift"):
     ppm: float
 
 
-class DiskFull(Struct, frozen=True, tag="disk_full"):
+class DiskFull(Value, frozen=True, tag="disk_full"):
     """Every write on the host fails until the fault ends. Excuses records of the window that its
     memory could not keep."""
 
     host: str
 
 
-class DeadPreamplifier(Struct, frozen=True, tag="dead_preamplifier"):
+class DeadPreamplifier(Value, frozen=True, tag="dead_preamplifier"):
     """The site's riometer logs noise within 50 mV of zero until the fault ends. Excuses nothing:
     the records are worthless but must arrive."""
 
     host: str
 
 
-class RotRecord(Struct, frozen=True, tag="rot_record"):
+class RotRecord(Value, frozen=True, tag="rot_record"):
     """One bit of the site's newest archived record flips on its disk. Excuses that record's
     difference from the instrument; the center must still equal the edge."""
 
@@ -117,14 +127,14 @@ class RotRecord(Struct, frozen=True, tag="rot_record"):
     bit: int = 0  # counted from the start of the record; 0..3039
 
 
-class MoveAddress(Struct, frozen=True, tag="move_address"):
+class MoveAddress(Value, frozen=True, tag="move_address"):
     """The host gets another address. Excuses nothing."""
 
     host: str
     to: str
 
 
-class Spoof(Struct, frozen=True, tag="spoof"):
+class Spoof(Value, frozen=True, tag="spoof"):
     """A stranger sends one datagram to the center's telemetry port. Excuses nothing.
 
     Kinds: `traversal` (a path in the site id), `short` (379 bytes), `long` (381 bytes), `version`
@@ -171,7 +181,7 @@ LASTING = (Outage, CenterDown, Freeze, ClockDrift, DiskFull, DeadPreamplifier)
 """Faults that need an end (`until`)."""
 
 
-class Timed(Struct, frozen=True):
+class Timed(Value, frozen=True):
     """A fault with its place in time."""
 
     when: str

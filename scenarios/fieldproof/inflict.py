@@ -10,6 +10,7 @@ from functools import partial
 from typing import assert_never
 
 from fieldproof.faults import (
+    MID_WRITE_WITHIN_S,
     CenterDown,
     ClockDrift,
     ClockStep,
@@ -61,7 +62,7 @@ class Inflicted:
 
 
 class Inflictor:
-    """All faults of a run. `moved` is told of hosts that changed their address."""
+    """All faults of a run."""
 
     def __init__(self, world: World, center: str, plan: list[Inflicted]) -> None:
         self.plan = plan
@@ -135,7 +136,7 @@ class Inflictor:
         link = self._world.links[name]
         link.go_dark(item.index)
         item.struck += 1
-        return link.recover
+        return partial(link.recover, item.index)
 
     def _restart(self, item: Inflicted, name: str, after_s: float) -> None:
         item.struck += 1
@@ -146,13 +147,20 @@ class Inflictor:
         host = self._host(name)
 
         def cut() -> None:
-            host.disk.on_append = None
             self._world.cut_power(host, item.index)
             self._restart(item, name, after_s)
 
-        if mid_write:
+        def wrote() -> None:
             # Not within the write itself: the node's other effects of this instant come first.
-            host.disk.on_append = lambda: self._world.call_at(self._world.now_ns(), cut)
+            host.disk.on_append = None
+            self._world.call_at(self._world.now_ns(), cut)
+
+        def give_up() -> None:
+            host.disk.on_append = None
+
+        if mid_write:
+            host.disk.on_append = wrote
+            self._world.call_at(item.at_ns + MID_WRITE_WITHIN_S * SECOND_NS, give_up)
         else:
             cut()
 
@@ -199,8 +207,11 @@ class Inflictor:
 
     def _rot(self, item: Inflicted, name: str, bit: int) -> None:
         disk = self._host(name).disk
-        path = disk.listing("riometer/")[-1]
-        offset = (disk.size(path) or 0) - RECORD_BYTES
+        archived = [path for path in disk.listing("riometer/") if path.endswith(".dat")]
+        records = disk.size_of(archived[-1]) // RECORD_BYTES if archived else 0
+        if not records:
+            return  # it did not fire, and says so
+        path, offset = archived[-1], (records - 1) * RECORD_BYTES
         disk.flip(path, offset + bit // 8, bit % 8)
         item.struck += 1
         self._log(item, name, "rotted", path=path, offset=offset, bit=bit)

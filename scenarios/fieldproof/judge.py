@@ -1,8 +1,9 @@
 """The judge: claims on a run directory, and the report that they add up to.
 
 Every run is judged by the same implicit claims (the log is intact, the world settled, every fault
-acted, something was produced) and by those of its scenario, in this order. A checker that raises
-leaves its claim undecided and marks a fault of the harness: it never counts as passed.
+acted, no node died of itself, something was produced) and by those of its scenario, in this order.
+A checker that raises leaves its claim undecided and marks a fault of the harness: it never counts
+as passed.
 """
 
 from collections import Counter
@@ -12,7 +13,7 @@ import msgspec
 
 from fieldproof import catalog
 from fieldproof.checks.claim import Claim
-from fieldproof.checks.world import FaultsFired, LogIntact, Produced, Settled
+from fieldproof.checks.world import FaultsFired, LogIntact, NodesLived, Produced, Settled
 from fieldproof.evidence import Evidence
 from fieldproof.store import write_document
 from fieldproof.verdict import (
@@ -26,7 +27,13 @@ from fieldproof.verdict import (
     overall,
 )
 
-IMPLICIT: tuple[Claim, ...] = (LogIntact(), Settled(), FaultsFired(), Produced())
+IMPLICIT: tuple[Claim, ...] = (
+    LogIntact(),
+    Settled(),
+    FaultsFired(),
+    NodesLived(),
+    Produced(),
+)
 """What every run is judged by, first."""
 
 TIER = "virtual"
@@ -37,6 +44,7 @@ def judge(run_dir: Path) -> Report:
 
     Raises ValueError, one sentence, where the directory is not a whole run."""
     evidence = Evidence(run_dir)
+    evidence.walk_ahead()
     claims = tuple(result_of(claim, evidence) for claim in (*IMPLICIT, *evidence.scenario.checks))
     summary, ledger = _books(evidence)
     verdict, code = overall(claims)

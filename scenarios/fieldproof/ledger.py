@@ -10,8 +10,9 @@ otherwise its cause is `unexplained`. Nothing is blamed on the nearest fault.
 
 Samples that are in no record are lost at the site's own host. They count as the bytes that they
 would have become, 380 for 60 points, in whole points: a single sample is the partition's business.
-The books close where produced = delivered + restored + lost, and where the samples that the points
-claim, less those claimed twice, plus those skipped, are those that the instrument made.
+The books close where produced = delivered + restored + lost, and where the samples of all that is
+entered here, with those of records that the span's ends cut, less those that points claim twice,
+are the samples that the instrument made: a record or a run that was forgotten leaves them open.
 """
 
 from collections import Counter
@@ -175,6 +176,7 @@ class _Book:
         self.hours: tuple[Hour, ...] = ()
         self.produced_bytes = self.delivered_bytes = 0
         self.deliveries: Deliveries
+        self._samples = 0  # entered
         self._evidence = evidence
         self._partition = evidence.partition(site)
         self._rotted = {
@@ -198,11 +200,16 @@ class _Book:
     def open_books(self) -> list[str]:
         """What does not close at the level of samples."""
         seen = self._partition
-        if seen.archived - seen.reused + seen.skipped == seen.produced:
+        from_ns, until_ns = self._evidence.world.judged_ns
+        early = seen.first_ns < from_ns - _ROUNDING_NS
+        late = seen.first_ns >= until_ns - _ROUNDING_NS
+        cut = int(seen.held[early | late].sum())
+        known = self._samples + cut - seen.reused
+        if known == seen.produced:
             return []
         return [
-            f"{self.site}: {seen.produced} samples were made, but {seen.archived} are in points, "
-            f"of which {seen.reused} twice, and {seen.skipped} were skipped"
+            f"{self.site}: {seen.produced} samples were made, {seen.archived - seen.reused} are in "
+            f"points and {seen.skipped} in none, but the fate of {known} is known"
         ]
 
     # --- records ---
@@ -220,6 +227,7 @@ class _Book:
             data = files.record(number)
             path = files.archive.files[files.archive.file_of[number]]
             self.produced_bytes += len(data)
+            self._samples += int(self._partition.held[number])
             if arrivals := raw.get(data):
                 fate = "delivered"
                 self.delivered_bytes += len(data)
@@ -320,6 +328,7 @@ class _Book:
     def _enter_piece(self, piece: Piece, from_ns: int, until_ns: int) -> None:
         size = bytes_of(piece.last - piece.first)
         self.produced_bytes += size
+        self._samples += piece.last - piece.first
         self.units.append(
             Unit(
                 self.site,

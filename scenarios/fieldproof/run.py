@@ -11,13 +11,15 @@ Nothing is judged here; `world.json` says what the world knows of itself.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
-from fieldproof.faults import DeadPreamplifier, Freeze
+from fieldproof.catalog import validate
+from fieldproof.faults import DeadPreamplifier
 from fieldproof.inflict import Inflicted, Inflictor
+from fieldproof.plan import plan
 from fieldproof.scenario import LEAD_S, Riometer, Scenario, Site, duration_s, to_json
 from fieldproof.systems import Part, System
 from fieldproof.systems.reference import Reference
@@ -26,7 +28,7 @@ from fieldproof_simulators.instruments.riometer import PreampDead
 from fieldproof_simulators.instruments.riometer import Riometer as Instrument
 from fieldproof_simulators.instruments.sampling import DEFAULT_SEGMENTS
 from fieldproof_simulators.links.profiles import profile
-from fieldproof_simulators.machines.clock import iso
+from fieldproof_simulators.machines.clock import TrueUtc, iso
 from fieldproof_simulators.machines.disk import Disk
 from fieldproof_simulators.machines.host import Host
 from fieldproof_simulators.world import World
@@ -62,22 +64,27 @@ class Stage:
     """A world built from a scenario, and its calendar."""
 
     def __init__(self, scenario: Scenario, seed: int, run_dir: Path, system: System) -> None:
+        validate(scenario)
         self.scenario = scenario
-        begins_utc_ns = (scenario.starts_utc_s - LEAD_S) * SECOND_NS
-        self.world = World(seed, begins_utc_ns, run_dir, system.purposes)
         self._seed = seed
         self._system = system
+        begins_utc_ns = (scenario.starts_utc_s - LEAD_S) * SECOND_NS
+        utc = TrueUtc(begins_utc_ns)
         self.from_ns = LEAD_NS
-        self.to_ns = self._true_ns(scenario.lasts_s)
+        self.to_ns = utc.when((scenario.starts_utc_s + scenario.lasts_s) * SECOND_NS)
         self._ends_ns = self.to_ns + LEAD_NS + duration_s(scenario.settles_within) * SECOND_NS
         self._settled_ns: int | None = None
-        plan = self._plan()
-        for link in scenario.links:
-            self.world.add_link(link.name, profile(link.profile), self.to_ns)
+        faults = plan(scenario, utc)
+        profiles = {link.name: profile(link.profile) for link in scenario.links}
+        instruments = {site.name: self._instruments(site, faults) for site in scenario.sites}
+        # All that can be refused was: from here on there are files and a thread to be closed.
+        self.world = World(seed, begins_utc_ns, run_dir, system.purposes)
+        for name, asked in profiles.items():
+            self.world.add_link(name, asked, self.to_ns)
         self._raise_center()
         for site in scenario.sites:
-            self._raise_site(site, plan)
-        self._faults = Inflictor(self.world, scenario.center.name, plan)
+            self._raise_site(site, instruments[site.name])
+        self._faults = Inflictor(self.world, scenario.center.name, faults)
 
     def play(self, on_progress: OnProgress) -> None:
         """Lead, span and settle."""
@@ -124,58 +131,35 @@ class Stage:
 
     # --- building ---
 
-    def _true_ns(self, since_start_s: float) -> int:
-        """The true time of a moment of the scenario's calendar."""
-        return self.world.utc.when(
-            self.scenario.starts_utc_s * SECOND_NS + round(since_start_s * SECOND_NS)
-        )
-
-    def _plan(self) -> list[Inflicted]:
-        plan, center = [], self.scenario.center.name
-        for index, timed in enumerate(self.scenario.faults):
-            frozen = timed.fault.host if isinstance(timed.fault, Freeze) else center
-            if self.scenario.fidelity != "words" and frozen != center:
-                raise ValueError(
-                    f"Scenario {self.scenario.name} freezes the site {frozen}: what its line "
-                    "buffer keeps can be told in fidelity `words` only."
-                )
-            at_ns = self._true_ns(self.scenario.instant_s(timed.when))
-            until = timed.until
-            until_ns = None if until is None else self._true_ns(self.scenario.instant_s(until))
-            if not 0 <= at_ns <= self.to_ns or (until_ns is not None and until_ns <= at_ns):
-                raise ValueError(
-                    f"Fault {index} of scenario {self.scenario.name}, at {timed.when}, lies "
-                    "outside of the scenario, or ends before it begins."
-                )
-            plan.append(Inflicted(index, timed, at_ns, until_ns))
-        return plan
-
     def _raise_center(self) -> None:
         center = self.scenario.center
         host = self.world.add_host(center.name, center.address)
         _furnish(host, self._system.center(center, self.scenario.sites, self._seed))
         self.world.call_at(0, lambda: self.world.boot(host))
 
-    def _raise_site(self, site: Site, plan: list[Inflicted]) -> None:
+    def _raise_site(self, site: Site, instruments: Sequence[Instrument]) -> None:
         host = self.world.add_host(site.name, site.address)
         self.world.connect(host, self.world.links[site.via])
         _furnish(host, self._system.edge(site, self.scenario.center, self._seed))
-        for part in site.instruments:
-            if isinstance(part, Riometer):
-                instrument = self._instrument(site, part, plan)
-                self.world.add_riometer(host, instrument, self.scenario.fidelity)
+        for instrument in instruments:
+            self.world.add_riometer(host, instrument, self.scenario.fidelity)
         begins_s = self.scenario.starts_utc_s - LEAD_S
         wait_ns = (site.phase_s - begins_s) % 60 * SECOND_NS
         self.world.call_at(wait_ns, lambda: self.world.boot(host))
 
-    def _instrument(self, site: Site, part: Riometer, plan: list[Inflicted]) -> Instrument:
+    def _instruments(self, site: Site, faults: Sequence[Inflicted]) -> list[Instrument]:
+        """The site's riometer, if it has one."""
         dead = tuple(
             PreampDead(item.at_ns, item.until_ns)
-            for item in plan
+            for item in faults
             if item.timed.fault == DeadPreamplifier(site.name) and item.until_ns is not None
         )
-        begins_utc_ns = self.world.utc.begins_utc_ns
-        return Instrument(site.name, self._seed, begins_utc_ns, noise=part.noise, faults=dead)
+        begins_utc_ns = (self.scenario.starts_utc_s - LEAD_S) * SECOND_NS
+        return [
+            Instrument(site.name, self._seed, begins_utc_ns, noise=part.noise, faults=dead)
+            for part in site.instruments
+            if isinstance(part, Riometer)
+        ]
 
     # --- settling ---
 

@@ -11,10 +11,9 @@ import datetime
 import re
 
 import msgspec
-from msgspec import Struct
 
 from fieldproof.checks import Check
-from fieldproof.faults import Timed
+from fieldproof.faults import Timed, Value
 
 LEAD_S = 600
 """Seconds that a world runs before and after the span it judges, so that the first sample of the
@@ -22,18 +21,25 @@ first record and the arrival of the last are both inside the world (DESIGN, two 
 
 SCHEMA = "fieldproof-scenario/1"
 
+_TIME_OF_DAY = re.compile(
+    r"(?:\+(\d+)d)?([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?", re.ASCII
+)
+_DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?Z?", re.ASCII)
+_DURATION = re.compile(r"(\d+)([smhd])", re.ASCII)
 
-class Riometer(Struct, frozen=True, tag="riometer"):
+
+class Riometer(Value, frozen=True, tag="riometer"):
     """A 60 Hz riometer on a serial line."""
 
     noise: str = "2006"  # preset of relative noise; see the simulator's noise.py
+    drift_ppb: int = 50_000  # how fast its sampling clock is, parts in 10**9
 
 
-class StatusMonitor(Struct, frozen=True, tag="status"):
+class StatusMonitor(Value, frozen=True, tag="status"):
     """A second telemetry stream: one status datagram a minute to port 25000."""
 
 
-class Site(Struct, frozen=True, tag="site"):
+class Site(Value, frozen=True, tag="site"):
     """A field site: instruments, an edge, and a link to the center."""
 
     name: str  # four letters, lower case
@@ -43,7 +49,7 @@ class Site(Struct, frozen=True, tag="site"):
     instruments: tuple[Riometer | StatusMonitor, ...] = (Riometer(),)
 
 
-class Center(Struct, frozen=True, tag="center"):
+class Center(Value, frozen=True, tag="center"):
     """The telemetry server."""
 
     name: str = "center"
@@ -51,14 +57,14 @@ class Center(Struct, frozen=True, tag="center"):
     reconciles: bool = True  # asks the edges for what is missing
 
 
-class Link(Struct, frozen=True):
+class Link(Value, frozen=True):
     """A link between sites and the center, by the name of its profile."""
 
     name: str
     profile: str = "dawson-2005"
 
 
-class Scenario(Struct, frozen=True):
+class Scenario(Value, frozen=True):
     """See the head of this file."""
 
     name: str
@@ -99,7 +105,7 @@ class Scenario(Struct, frozen=True):
 
     def instant_s(self, when: str) -> float:
         """A fault's time as seconds from `starts`, by the calendar (leap seconds not counted)."""
-        match = re.fullmatch(r"(?:\+(\d+)d)?(\d\d):(\d\d)(?::(\d\d(?:\.\d+)?))?", when)
+        match = _TIME_OF_DAY.fullmatch(when)
         if match is None:
             return _unix(when, self.name) - self.starts_utc_s
         days, hours, minutes, seconds = match.groups()
@@ -110,7 +116,7 @@ class Scenario(Struct, frozen=True):
 
 def duration_s(text: str) -> int:
     """`90s`, `90m`, `24h` or `31d` as seconds; ValueError otherwise."""
-    match = re.fullmatch(r"(\d+)([smhd])", text)
+    match = _DURATION.fullmatch(text)
     if match is None:
         raise ValueError(f"Duration {text!r} is not a number with s, m, h or d, such as 24h.")
     return int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
@@ -118,15 +124,18 @@ def duration_s(text: str) -> int:
 
 def _unix(text: str, scenario: str) -> int:
     try:
+        if _DATE_AND_TIME.fullmatch(text) is None:
+            raise ValueError
         moment = datetime.datetime.fromisoformat(text.removesuffix("Z"))
     except ValueError:
         raise ValueError(
-            f"Time {text!r} in scenario {scenario} is neither HH:MM, +1dHH:MM nor a UTC date."
+            f"Time {text!r} in scenario {scenario} is neither HH:MM[:SS], +1dHH:MM[:SS] nor "
+            "YYYY-MM-DDTHH:MM[:SS]Z."
         ) from None
     return int(moment.replace(tzinfo=datetime.UTC).timestamp())
 
 
-class Capsule(Struct, frozen=True):
+class Capsule(Value, frozen=True):
     """A scenario with its seed: everything that repeats a run. The content of `scenario.json`."""
 
     schema: str
@@ -143,7 +152,7 @@ def from_json(data: bytes, where: str) -> Capsule:
     """The capsule in `data`. Raises ValueError with one sentence that names `where`."""
     try:
         capsule = msgspec.json.decode(data, type=Capsule)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{where} is not a scenario capsule: {error}.") from None
     if capsule.schema != SCHEMA:
         raise ValueError(f"{where} has schema {capsule.schema!r}; this program reads {SCHEMA!r}.")

@@ -129,7 +129,7 @@ class World:
             seed = child_seed(self.seed, f"link:{name}")
             for from_ns, to_ns in intervals(profile.outages, seed, self.now_ns(), until_ns):
                 self.call_at(from_ns, partial(link.go_dark, PROFILES_OWN))
-                self.call_at(to_ns, link.recover)
+                self.call_at(to_ns, partial(link.recover, PROFILES_OWN))
 
     def connect(self, site: Host, link: VirtualLink) -> None:
         """The site reaches the center, and the center the site, over this link."""
@@ -144,8 +144,8 @@ class World:
 
     def boot(self, host: Host) -> None:
         """The host comes up; its lines begin."""
-        host.boot()
         self.log(host.name, "host up", {})
+        host.boot()
         for feed in self._feeds[host.name]:
             feed.begin()
 

@@ -7,7 +7,8 @@ The rules:
    without its records, is a gap. It is asked for when it touches a suspect hour.
 3. A suspect hour that no gap explains (a flipped bit, a record too many) is asked for whole; so is
    one whose records are out of order or too close, for there the cadence tells nothing (T6).
-4. Where that does not lead to the edge's digest, whole hours are asked for, then all 24.
+4. Where that does not lead to the edge's digest, whole hours are asked for, then all 24. So they
+   are where there are more gaps than a request can name.
 
 A whole hour is the open interval from the last second of the hour before to the first of the next.
 """
@@ -18,6 +19,7 @@ from itertools import chain, pairwise
 from fieldproof_reference.formats import xrio
 from fieldproof_reference.formats.days import DAY_S, HOUR_S
 from fieldproof_reference.protocols.repair import NO_FILE, Gap, Manifest, hour_digest
+from fieldproof_reference.protocols.request import MOST_GAPS
 
 CADENCE_S = 60
 APART_S = 90
@@ -41,7 +43,7 @@ def by_cadence(day: Mapping[int, bytes], number: int, manifest: Manifest | None)
     """Rules 1 to 3 for day `number` (since 1970). Without a manifest an hour without a gap is taken
     to be whole: the digest in the answer tells."""
     suspects = suspect_hours(day, manifest)
-    seconds = [_seconds(day[hour], number) for hour in sorted(day)]
+    seconds = [_seconds(day[hour], number, hour) for hour in sorted(day)]
     found = [
         gap for gap in _missing(sorted(chain.from_iterable(seconds))) if _touches(gap, suspects)
     ]
@@ -53,7 +55,8 @@ def by_cadence(day: Mapping[int, bytes], number: int, manifest: Manifest | None)
     }
     unexplained = set(suspects) - explained if manifest else set()
     whole = [hour for hour in suspects if hour in unexplained | irregular]
-    return _merged([*found, *map(whole_hour, whole)])
+    gaps = _merged([*found, *map(whole_hour, whole)])
+    return gaps if len(gaps) <= MOST_GAPS else whole_hours(suspects)
 
 
 def whole_hours(hours: Sequence[int]) -> tuple[Gap, ...]:
@@ -71,13 +74,15 @@ def is_whole_hour(gap: Gap) -> bool:
     return gap == whole_hour(_hours(gap)[0])
 
 
-def _seconds(data: bytes, number: int) -> list[int]:
-    """Seconds of the day of the records' first samples, in file order."""
-    return [
+def _seconds(data: bytes, number: int, hour: int) -> list[int]:
+    """Seconds of the day of the first samples of the records that belong to the hour, in file
+    order. A record with a damaged time is none of them."""
+    seconds = (
         xrio.timestamp_s(data[span.offset : span.offset + span.size]) - number * DAY_S
         for span in xrio.walk(data)
         if span.valid
-    ]
+    )
+    return [second for second in seconds if second // HOUR_S == hour]
 
 
 def _missing(seconds: list[int]) -> list[Gap]:

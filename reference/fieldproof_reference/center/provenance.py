@@ -2,12 +2,14 @@
 
     provenance/2006/01/17/daws.jsonl
 
-One JSON line for each stretch that a repair brought (`restored`), and one when the day's digest
-equalled the edge's (`confirmed`). A record of which no line speaks came live: the raw index has it.
+One JSON line for each stretch that a repair brought (`restored`), one when the day's digest was the
+edge's (`confirmed`), and one when the edge signed another digest after that (`reopened`). A record
+of which no line speaks came live: the raw index has it.
 """
 
 import json
 from collections.abc import Iterable, Mapping
+from itertools import dropwhile
 
 from fieldproof_contract import SECOND_NS, Append, DiskView, Now
 from fieldproof_reference.center import SiteDay
@@ -38,16 +40,17 @@ def confirmed_days(disk: DiskView, sites: Iterable[str], now: Now) -> tuple[Site
     return tuple(case for case in cases if _is_confirmed(disk, path_of(case)))
 
 
-def days_on_disk(disk: DiskView, sites: Iterable[str], now: Now) -> tuple[SiteDay, ...]:
-    """The site days of the last month, today not included, in which anything arrived."""
+def days_since_first(disk: DiskView, sites: Iterable[str], now: Now) -> tuple[SiteDay, ...]:
+    """The site days of the last month, today not included, from the first on in which anything
+    arrived: a day without arrivals is one in which the center was down."""
     today = now.utc_ns // (DAY_S * SECOND_NS)
-    days = [
-        day
-        for day in range(today - MEMORY_DAYS, today)
-        if disk.listing(f"udp/{day_text(day, '%Y/%m/%d')}/")
-    ]
+    days = dropwhile(
+        lambda day: not disk.listing(f"udp/{day_text(day, '%Y/%m/%d')}/"),
+        range(today - MEMORY_DAYS, today),
+    )
     return tuple(SiteDay(site, day) for day in days for site in sorted(sites))
 
 
 def _is_confirmed(disk: DiskView, path: str) -> bool:
-    return disk.size(path) is not None and b'"what": "confirmed"' in disk.read(path)
+    notes = disk.read(path) if disk.size(path) is not None else b""
+    return notes.rfind(b'"what": "confirmed"') > notes.rfind(b'"what": "reopened"')

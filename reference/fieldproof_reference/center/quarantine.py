@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from hashlib import sha256
 
-from fieldproof_contract import Append, DiskView, Effects, Log, Replace
+from fieldproof_contract import Append, DiskView, Effects, Log, Replace, Sync
 from fieldproof_reference.formats.days import DAY_S, day_text
 
 
@@ -22,11 +22,13 @@ def quarantine(
     digest = sha256(data).hexdigest()
     folder = f"quarantine/{day_text(utc_s // DAY_S, '%Y/%m/%d')}"
     path = f"{folder}/{reason.replace(' ', '-')}-{digest[:16]}.bin"
+    notes = f"{folder}/provenance.jsonl"
     if disk.size(path) is not None:
         return ()
     line = {"reason": reason, "utc_s": utc_s, "bytes": len(data), "sha256": digest, **origin}
     return (
+        Append(notes, json.dumps(line).encode() + b"\n"),
+        Sync((notes,)),
         Replace(path, data),
-        Append(f"{folder}/provenance.jsonl", json.dumps(line).encode() + b"\n"),
         Log("quarantined", {"reason": reason, "bytes": len(data), "sha": digest[:16], **origin}),
     )

@@ -7,8 +7,11 @@ The laws:
 2. Files are named by arrival hour, source address and destination port (R1-16).
 3. After a crash, whatever does not fit together at the end of a pair of files, half a line, bytes
    without a line, a line whose bytes did not survive, is moved to `<file>.torn`, and the pair goes
-   on from there.
+   on from there. What stands before a good line stays where it is, good or not.
+4. A datagram that the disk did not take is lost, and the log says so.
 """
+
+from itertools import islice
 
 from fieldproof_contract import (
     SECOND_NS,
@@ -17,14 +20,17 @@ from fieldproof_contract import (
     DiskView,
     Effects,
     Event,
+    Failed,
     Log,
     Monotonic,
     Now,
     Publish,
+    Replace,
     Sync,
     Truncate,
 )
 from fieldproof_reference.center import ARRIVED, CenterSettings
+from fieldproof_reference.center.provenance import MEMORY_DAYS
 from fieldproof_reference.formats import Malformed, idx, trees
 from fieldproof_reference.formats.days import DAY_S, day_text
 
@@ -36,11 +42,12 @@ class Receive:
         self._disk: DiskView
 
     def start(self, disk: DiskView, now: Now) -> Effects:
-        """Make the files of today and yesterday whole."""
+        """Make the files whole to which the last life could have written."""
         self._disk = disk
         effects: Effects = ()
-        for path in recent_index_paths(disk, now):
-            effects += _mended(disk, path)
+        for path in _recent_paths(disk, now):
+            if path.endswith(".dat"):
+                effects += _mended(disk, path)
         return effects
 
     def receive(self, event: Event, now: Now) -> Effects:
@@ -55,9 +62,11 @@ class Receive:
                 return (
                     Append(dat, data),
                     Append(index, idx.line(entry)),
-                    Sync((dat, index)),
                     Publish(ARRIVED, index),
+                    Sync((dat, index)),
                 )
+            case Failed(Append(path, _), reason):
+                return (Log("datagram not kept", {"path": path, "reason": reason}),)
         return ()
 
     def advance(self, now: Now) -> Effects:
@@ -70,14 +79,9 @@ class Receive:
 
 
 def recent_index_paths(disk: DiskView, now: Now) -> tuple[str, ...]:
-    """The index files of yesterday and today, oldest first."""
-    today = now.utc_ns // (DAY_S * SECOND_NS)
-    return tuple(
-        path
-        for day in (today - 1, today)
-        for path in disk.listing(f"udp/{day_text(day, '%Y/%m/%d')}/")
-        if path.endswith(".idx")
-    )
+    """The index files of the two newest days of the last month in which anything arrived, oldest
+    first."""
+    return tuple(path for path in _recent_paths(disk, now) if path.endswith(".idx"))
 
 
 def data_path(index_path: str) -> str:
@@ -85,28 +89,48 @@ def data_path(index_path: str) -> str:
     return index_path.removesuffix("idx") + "dat"
 
 
-def _mended(disk: DiskView, index_path: str) -> Effects:
-    """Cut a pair of files back to where index and data agree."""
-    lines = disk.read(index_path)
-    dat = data_path(index_path)
-    data_bytes = disk.size(dat) or 0
-    index_end = data_end = 0
-    while True:
-        line_end = lines.find(b"\n", index_end) + 1
+def _recent_paths(disk: DiskView, now: Now) -> list[str]:
+    today = now.utc_ns // (DAY_S * SECOND_NS)
+    folders = (
+        disk.listing(f"udp/{day_text(day, '%Y/%m/%d')}/")
+        for day in range(today, today - MEMORY_DAYS, -1)
+    )
+    newest = list(islice(filter(None, folders), 2))
+    return [path for paths in reversed(newest) for path in paths]
+
+
+def _mended(disk: DiskView, dat: str) -> Effects:
+    """Cut a pair of files back to the last place where index and data agree."""
+    index = dat.removesuffix("dat") + "idx"
+    data = disk.read(dat)
+    lines = disk.read(index) if disk.size(index) is not None else b""
+    index_end, data_end = _agreed(lines, len(data))
+    return _cut(disk, dat, data, data_end) + _cut(disk, index, lines, index_end)
+
+
+def _agreed(lines: bytes, data_bytes: int) -> tuple[int, int]:
+    """The ends, in the index and in the data, of the last line whose bytes are there."""
+    index_end = data_end = line_end = 0
+    for line in lines.splitlines(keepends=True):
+        line_end += len(line)
         try:
-            entry = idx.parse(lines[index_end:line_end])
+            entry = idx.parse(line)
         except Malformed:
-            break
-        if entry.offset != data_end or data_end + entry.size > data_bytes:
-            break
-        index_end, data_end = line_end, data_end + entry.size
-    effects: Effects = ()
-    for path, end, size in ((dat, data_end, data_bytes), (index_path, index_end, len(lines))):
-        if size > end:
-            effects += (
-                Append(f"{path}.torn", disk.read(path, end)),
-                Sync((f"{path}.torn",)),
-                Truncate(path, end),
-                Log("torn tail moved aside", {"path": path, "bytes": size - end}),
-            )
-    return effects
+            continue
+        whole = line.endswith(b"\n") and entry.offset + entry.size <= data_bytes
+        if whole and entry.offset >= data_end:
+            index_end, data_end = line_end, entry.offset + entry.size
+    return index_end, data_end
+
+
+def _cut(disk: DiskView, path: str, content: bytes, end: int) -> Effects:
+    """Keep the first `end` bytes of a file; what follows goes to its `.torn`."""
+    if len(content) == end:
+        return ()
+    torn, kept = content[end:], f"{path}.torn"
+    before = disk.read(kept) if disk.size(kept) is not None else b""
+    return (
+        Replace(kept, before.removesuffix(torn) + torn),  # once, however often it is tried
+        Truncate(path, end),
+        Log("torn tail moved aside", {"path": path, "bytes": len(torn)}),
+    )

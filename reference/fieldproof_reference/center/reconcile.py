@@ -3,7 +3,8 @@
 The laws:
 
 1. Nothing is believed but the edge's signed digest of a closed day. When the center's day has that
-   digest, the day is *proven* and does not change any more (I2).
+   digest and is durable, the day is *proven* and does not change any more (I2), unless the edge
+   signs another digest: it may have filed a record late (T3).
 2. What a repair brings is put into a copy; the copy becomes the day only when its digest is the
    edge's; otherwise all of it is dropped (T10, T23).
 3. What loses its place goes to quarantine (I3); what gains one is noted with its origin (I4).
@@ -13,11 +14,16 @@ The laws:
 The life of a case (one site, one closed day):
 
     waiting  -- time --------------------------> compared
-    compared -- digest as in the manifest -----> proven
+    compared -- digest as in the manifest -----> synced
     compared -- otherwise ---------------------> asked (gaps by cadence)
     asked    -- no answer in time -------------> asked (the same, later)
-    asked    -- answer leads to the digest ----> promoted, proven
+    asked    -- none for long -----------------> compared
+    asked    -- answer leads to the digest ----> promoted, synced
     asked    -- answer does not ---------------> asked (whole hours, then all hours)
+    asked    -- nor do all hours --------------> waiting
+    synced   -- the disk has it ---------------> proven
+    synced   -- not in time -------------------> compared
+    proven   -- manifest of another digest ----> waiting
 """
 
 from collections.abc import Sequence
@@ -39,6 +45,7 @@ from fieldproof_contract import (
     Replace,
     SendDatagram,
     Sync,
+    Synced,
 )
 from fieldproof_reference import ports
 from fieldproof_reference.center import (
@@ -82,15 +89,23 @@ GRACE_NS = 180 * SECOND_NS
 """After the end of a day: edges close hours 75 s after their end, links take seconds."""
 
 PATIENCE_NS = 2 * SECOND_NS
-MOST_PATIENCE_NS = 3600 * SECOND_NS
-"""The first and the longest wait for an answer: two round trips of 600 ms and some, and an hour."""
+DARK_PATIENCE_NS = 600 * SECOND_NS
+MOST_PATIENCE_NS = 6 * 3600 * SECOND_NS
+"""Waits for an answer: at first two round trips of 600 ms and some; ten minutes where no manifest
+came, for then the link may be dark; six hours at most. A manifest is a sign of life, which ends all
+waits for its site."""
 
 LONG_S = 3600
 """Gaps of this many seconds in all are worth the better compression."""
 
 RECORD_LIMIT_BYTES = 384
 SLACK_RECORDS = 8
-"""Bounds on what an answer may unpack to: expected records and some (T24)."""
+MOST_DAY_BYTES = 1 << 22
+"""Bounds on what an answer may unpack to: expected records and some (T24); for a whole day what
+memory bears, for a clock that stepped back at the edge may have filled hours several times."""
+
+SYNC_PATIENCE_NS = 60 * SECOND_NS
+"""How long a disk may take to make a day durable."""
 
 
 class Level(IntEnum):
@@ -108,11 +123,13 @@ class Case:
     of: SiteDay
     due: Monotonic
     manifest: Manifest | None
+    patience_ns: int
     level: Level = Level.GAPS
-    patience_ns: int = PATIENCE_NS
     gaps: tuple[Gap, ...] = ()
     request: bytes = b""  # empty: not asked yet
     assembly: Assembly | None = None
+    digest: bytes = b""  # of the day, as the edge last signed it
+    syncing: tuple[str, ...] = ()  # files that are to be durable before the day is proven
 
 
 class Reconcile:
@@ -129,11 +146,11 @@ class Reconcile:
         self._disk: DiskView
 
     def start(self, disk: DiskView, now: Now) -> Effects:
-        """Take up every day of the last month in which something arrived and that is not proven."""
+        """Take up every day of the last month that is not proven, from the first arrival on."""
         self._disk = disk
         self._confirmed = set(provenance.confirmed_days(disk, self._sites, now))
         self._await_end_of_day(now)
-        for case in provenance.days_on_disk(disk, self._sites, now):
+        for case in provenance.days_since_first(disk, self._sites, now):
             if case.day < self._day:
                 self._open(case, now)
         return ()
@@ -146,24 +163,26 @@ class Reconcile:
                 if site is None or site not in self._sites:
                     return ()
                 if port == ports.MANIFEST:
-                    self._hear_manifest(site, data, source, now)
-                    return ()
+                    return self._hear_manifest(site, data, source, now)
                 return self._hear_reply(site, data, now)
+            case Synced(paths):
+                durable = [case for case in self._cases.values() if case.syncing == paths]
+                return tuple(effect for case in durable for effect in self._confirm(case))
         return ()
 
     def advance(self, now: Now) -> Effects:
-        """Open the cases of a day that has ended; go on with every case that is due."""
+        """Open the cases of a day that has ended; go on with one case that is due, for what fails
+        there should stop no other case."""
         if now.monotonic >= self._day_ends:
             ended = self._day
             self._await_end_of_day(now)
-            for day in range(ended, self._day):
+            for day in range(max(ended, self._day - provenance.MEMORY_DAYS), self._day):
                 for site in sorted(self._sites):
                     self._open(SiteDay(site, day), now)
-        effects: Effects = ()
-        for case in list(self._cases.values()):
+        for case in self._cases.values():
             if case.due <= now.monotonic:
-                effects += self._go_on(case, now)
-        return effects
+                return self._go_on(case, now)
+        return ()
 
     def deadline(self) -> Monotonic | None:
         """The next case that is due, or the end of the day."""
@@ -174,38 +193,60 @@ class Reconcile:
     def _await_end_of_day(self, now: Now) -> None:
         """Note which day is open; look again when it ends, or in an hour: the clock may step."""
         settled_utc_ns = now.utc_ns - GRACE_NS
-        self._day = max(self._day, settled_utc_ns // DAY_NS)
+        self._day = settled_utc_ns // DAY_NS
         ends_ns = (self._day + 1) * DAY_NS - settled_utc_ns
         self._day_ends = Monotonic(now.monotonic + min(max(ends_ns, SECOND_NS), LOOK_NS))
 
     def _open(self, of: SiteDay, now: Now) -> None:
-        manifest = self._manifests.pop(of, None)
         if of not in self._confirmed and of not in self._cases:
-            self._cases[of] = Case(of, now.monotonic, manifest)
+            patience_ns = PATIENCE_NS if of in self._manifests else DARK_PATIENCE_NS
+            case = self._cases[of] = Case(of, now.monotonic, None, patience_ns)
+            if of in self._manifests:
+                self._renew(case, self._manifests.pop(of))
 
-    def _hear_manifest(self, site: str, data: bytes, source: Address, now: Now) -> None:
+    def _hear_manifest(self, site: str, data: bytes, source: Address, now: Now) -> Effects:
         try:
             manifest = read_manifest(data, self._sites[site].key, now.utc_ns // DAY_NS)
         except Malformed:
-            return
+            return ()
         self._repair[site] = source
         of = SiteDay(site, manifest.day)
+        effects = self._reopen(of, manifest)
         if of in self._cases:
-            self._cases[of].manifest = manifest
+            self._renew(self._cases[of], manifest)
         elif of not in self._confirmed and 0 <= self._day - of.day <= provenance.MEMORY_DAYS:
             self._manifests[of] = manifest
             if of.day < self._day:
                 self._open(of, now)
+        for case in self._cases.values():
+            if case.of.site == site:
+                case.patience_ns, case.due = PATIENCE_NS, now.monotonic
+        return effects
+
+    def _reopen(self, of: SiteDay, manifest: Manifest) -> Effects:
+        """The edge may have changed a day that was proven."""
+        if of not in self._confirmed or _digest(of, self._read_day(of)) == manifest.day_digest:
+            return ()
+        self._confirmed.discard(of)
+        note = provenance.line(of, "reopened", {"digest": manifest.day_digest.hex()})
+        return (note, Sync((note.path,)))
+
+    def _renew(self, case: Case, manifest: Manifest) -> None:
+        """What was asked without this manifest is asked anew."""
+        if case.manifest != manifest:
+            case.manifest, case.digest = manifest, manifest.day_digest
+            case.request, case.syncing = b"", ()
 
     # --- what happens to a case ---
 
     def _go_on(self, case: Case, now: Now) -> Effects:
         if case.request:
             case.patience_ns = min(2 * case.patience_ns, MOST_PATIENCE_NS)
-            return self._send(case, now)
+            if case.patience_ns <= DARK_PATIENCE_NS:
+                return self._send(case, now)
         day = self._read_day(case.of)
-        if case.manifest is not None and _digest(case.of, day) == case.manifest.day_digest:
-            return self._confirm(case, day)
+        if _digest(case.of, day) == case.digest:
+            return self._prove(case, day, now)
         return self._ask(case, day, now)
 
     def _ask(self, case: Case, day: Day, now: Now) -> Effects:
@@ -213,14 +254,14 @@ class Reconcile:
         if case.level is Level.GAPS:
             case.gaps = by_cadence(day, number, case.manifest)
         elif case.level is Level.HOURS:
-            case.gaps = whole_hours(suspect_hours(day, case.manifest))
+            case.gaps = whole_hours(suspect_hours(day, case.manifest) or ALL_HOURS)
         else:
             case.gaps = whole_hours(ALL_HOURS)
         seconds = sum(gap.before_s - (gap.after_s or 0) for gap in case.gaps)
         codec = Codec.COLUMNS_LZMA if seconds > LONG_S else Codec.COLUMNS_DEFLATE
         key = self._sites[case.of.site].key
         case.request = pack_request(Request(case.of.site, number, codec, case.gaps), key)
-        case.assembly = Assembly(case.request, key)
+        case.assembly, case.syncing = Assembly(case.request, key), ()
         return self._send(case, now)
 
     def _send(self, case: Case, now: Now) -> Effects:
@@ -240,23 +281,28 @@ class Reconcile:
     def _apply(self, case: Case, reply: Reply, now: Now) -> Effects:
         before = self._read_day(case.of)
         try:
-            limit = _limit_bytes(case.gaps)
-            groups = unpack_body(reply.codec, reply.body, case.gaps, case.of.day, limit)
+            limit_bytes = MOST_DAY_BYTES if case.level is Level.DAY else _limit_bytes(case.gaps)
+            groups = unpack_body(reply.codec, reply.body, case.gaps, case.of.day, limit_bytes)
         except Malformed as error:
             return self._escalate(case, before, str(error), now)
         after = assembled(before, case.of.day, case.gaps, groups)
         if _digest(case.of, after) != reply.digest:
             return self._escalate(case, before, "the digest is another", now)
+        case.digest = reply.digest
         promoted = self._promote(case, before, after, groups, now)
-        return promoted + self._confirm(case, after)
+        return promoted + self._prove(case, after, now)
 
     def _escalate(self, case: Case, day: Day, why: str, now: Now) -> Effects:
         """Ask for more; where all was asked for already, ask again later."""
-        if case.level is Level.DAY:
-            case.patience_ns = MOST_PATIENCE_NS
-        case.level = Level(min(case.level + 1, Level.DAY))
+        spent = case.level is Level.DAY
+        case.level = Level.GAPS if spent else Level(case.level + 1)
         detail = {"site": case.of.site, "why": why, "next": case.level.name.lower()}
-        return (Log("answer not usable", detail), *self._ask(case, day, now))
+        said = Log("answer not usable", detail)
+        if spent:
+            case.request, case.assembly = b"", None
+            case.due = Monotonic(now.monotonic + MOST_PATIENCE_NS)
+            return (said,)
+        return (said, *self._ask(case, day, now))
 
     def _promote(
         self, case: Case, before: Day, after: Day, groups: Sequence[Sequence[bytes]], now: Now
@@ -286,14 +332,21 @@ class Reconcile:
         facts["method"] = case.level.name.lower()
         return (*effects, Log("repaired", facts), Publish(PROMOTED, Promoted(paths)))
 
-    def _confirm(self, case: Case, day: Day) -> Effects:
-        """The day is proven: make all of it durable and say so."""
+    def _prove(self, case: Case, day: Day, now: Now) -> Effects:
+        """The day is as at the edge: from now on nobody adds to it, and it is made durable."""
+        case.request, case.assembly, case.level = b"", None, Level.GAPS
+        case.due = Monotonic(now.monotonic + SYNC_PATIENCE_NS)
+        case.syncing = tuple(_path(case.of, hour) for hour in sorted(day))
+        closed = Publish(CONFIRMED, case.of)
+        return (closed, Sync(case.syncing)) if case.syncing else (closed, *self._confirm(case))
+
+    def _confirm(self, case: Case) -> Effects:
+        """The day is proven, and a restart will know it."""
         del self._cases[case.of]
         self._confirmed.add(case.of)
-        files = tuple(_path(case.of, hour) for hour in sorted(day))
-        note = provenance.line(case.of, "confirmed", {"digest": _digest(case.of, day).hex()})
+        note = provenance.line(case.of, "confirmed", {"digest": case.digest.hex()})
         said = Log("confirmed", {"site": case.of.site, "day": day_text(case.of.day)})
-        return (Sync(files), note, Sync((note.path,)), said, Publish(CONFIRMED, case.of))
+        return (note, Sync((note.path,)), said)
 
     def _read_day(self, of: SiteDay) -> dict[int, bytes]:
         """The canonical hour files of a site's day, by hour."""

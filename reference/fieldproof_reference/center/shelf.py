@@ -2,10 +2,12 @@
 
 The laws:
 
-1. A file holds its records in the order of their first samples, each content once (T1, T2): one
-   that is later than all others is appended, one that is late is put in by replacing the file.
-2. A day that is proven identical to the edge's (`close`) does not change any more: what comes for
-   it later is either there already or refused.
+1. A file holds its records in the order of their first samples, of their bytes where these are of
+   one second, each content once (T1, T2). So it depends on what came and not on the order in which
+   it came: one that is later than all others is appended, one that is late is put in by replacing
+   the file.
+2. A day that is proven identical to the edge's (`close`) is not changed here any more: what comes
+   for it later is either there already or refused.
 3. Nothing here is synced, because all of it can be made again from the raw tree; the proof of a day
    syncs its files. After a crash a half-written record at the end of a file of an open day is
    dropped: the raw tree has it whole, and validation brings it again.
@@ -57,8 +59,18 @@ class Shelf:
         """Somebody else changed the file."""
         self._files.pop(path, None)
 
-    def put(self, site: str, record: bytes) -> Effects | Refused:
-        """File a valid record of `site`."""
+    def forget_all(self) -> None:
+        """Nobody knows which of the effects were carried out."""
+        self._files.clear()
+
+    def trim(self) -> None:
+        """Forget the files that were looked at first, as far as there are too many. Not to be done
+        before the effects of `put` were carried out: the disk does not show them."""
+        while len(self._files) > MOST_FILES:
+            self._files.popitem(last=False)
+
+    def put(self, site: str, record: bytes) -> tuple[Effects, Refused | None]:
+        """File a valid record of `site`, or refuse it; what it takes, in both cases."""
         first_s = xrio.timestamp_s(record)
         path = trees.hour_path(site, first_s)
         closed = SiteDay(site, first_s // DAY_S) in self._closed
@@ -67,17 +79,17 @@ class Shelf:
         if file is None:
             file, effects = self._load(path, closed)
         if record in file.contents:
-            return Refused.DUPLICATE
+            return effects, Refused.DUPLICATE
         if closed:
-            return Refused.CLOSED
+            return effects, Refused.CLOSED
         file.contents.add(record)
         if first_s > file.newest_s:
             file.newest_s = first_s
             file.records.append(record)
-            return (*effects, Append(path, record))
+            return (*effects, Append(path, record)), None
         file.records.append(record)
-        file.records.sort(key=xrio.timestamp_s)
-        return (Replace(path, b"".join(file.records)),)
+        file.records.sort(key=lambda known: (xrio.timestamp_s(known), known))
+        return (Replace(path, b"".join(file.records)),), None
 
     def _load(self, path: str, closed: bool) -> tuple[_HourFile, Effects]:
         """The file from the disk; for an open day, rid of what a crash left."""
@@ -85,7 +97,5 @@ class Shelf:
         spans = xrio.walk(data)
         records = [data[span.offset : span.offset + span.size] for span in spans if span.valid]
         file = self._files[path] = _HourFile(records)
-        if len(self._files) > MOST_FILES:
-            self._files.popitem(last=False)
         clean = b"".join(records)
         return file, () if closed or clean == data else (Replace(path, clean),)

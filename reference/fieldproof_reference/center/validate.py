@@ -8,8 +8,9 @@ The laws:
    All other checks only flag (R1-29): `flags/YYYY/MM/DD/<site>.jsonl`.
 3. Passing is provisional: the day's digest, not this node, says what is true.
 4. conservation: received = filed + duplicate + quarantined (I5).
-5. A start reads yesterday and today again from their beginnings: what is filed already is a
+5. A start reads the two newest days again from their beginnings: what is filed already is a
    duplicate, so a replay of the raw tree gives the same canonical tree (I7).
+   It does so, too, when the disk refuses something: what should have followed was not done.
 6. Hour files that reconciliation changed are validated again (R1-41).
 """
 
@@ -22,6 +23,7 @@ from fieldproof_contract import (
     DiskView,
     Effects,
     Event,
+    Failed,
     Log,
     Monotonic,
     Now,
@@ -40,7 +42,7 @@ from fieldproof_reference.center.provenance import confirmed_days
 from fieldproof_reference.center.quarantine import quarantine
 from fieldproof_reference.center.receive import data_path, recent_index_paths
 from fieldproof_reference.center.shelf import Refused, Shelf
-from fieldproof_reference.formats import idx, trees, xrio
+from fieldproof_reference.formats import Malformed, idx, trees, xrio
 from fieldproof_reference.formats.days import DAY_S, day_text
 
 LOOK_NS = 10 * SECOND_NS
@@ -54,18 +56,18 @@ class Validate:
         self._sites = frozenset(settings.sites)
         self._news: dict[str, None] = {}  # index paths, in order of arrival
         self._pointers: dict[str, int] = {}  # index path: bytes of it that were read
+        self._refused: set[tuple[str, bytes]] = set()  # in this look: not yet seen on the disk
         self._look_at: Monotonic | None = None
         self._disk: DiskView
         self._shelf: Shelf
 
     def start(self, disk: DiskView, now: Now) -> Effects:
-        """Everything of yesterday and today is news."""
+        """Everything that came lately is news."""
         self._disk = disk
         self._shelf = Shelf(disk)
         for confirmed in confirmed_days(disk, self._sites, now):
             self._shelf.close(confirmed)
-        for path in recent_index_paths(disk, now):
-            self._note(path, now)
+        self._read_again(now)
         return ()
 
     def receive(self, event: Event, now: Now) -> Effects:
@@ -77,16 +79,26 @@ class Validate:
                 self._shelf.close(confirmed)
             case Topic(topic, Promoted(paths)) if topic == PROMOTED:
                 return tuple(effect for path in paths for effect in self._again(path, now))
+            case Failed():
+                self._shelf.forget_all()
+                self._read_again(now)
         return ()
 
     def advance(self, now: Now) -> Effects:
         """Look at everything that is new."""
         news, self._news, self._look_at = self._news, {}, None
+        self._shelf.trim()
+        self._refused.clear()
         return tuple(effect for path in news for effects in self._look(path) for effect in effects)
 
     def deadline(self) -> Monotonic | None:
         """The next look."""
         return self._look_at
+
+    def _read_again(self, now: Now) -> None:
+        self._pointers.clear()
+        for path in recent_index_paths(self._disk, now):
+            self._note(path, now)
 
     def _note(self, path: str, now: Now) -> None:
         if not path.endswith(f"_{ports.TELEMETRY}.idx"):
@@ -100,27 +112,31 @@ class Validate:
         lines = self._disk.read(path, pointer)
         lines = lines[: lines.rfind(b"\n") + 1]
         self._pointers[path] = pointer + len(lines)
-        entries = [idx.parse(line) for line in lines.splitlines(keepends=True)]
-        if entries:
-            start = entries[0].offset
-            data = self._disk.read(data_path(path), start)
-            for entry in entries:
-                at = entry.offset - start
-                yield self._judge(entry, data[at : at + entry.size])
+        for line in lines.splitlines():
+            try:
+                entry = idx.parse(line)
+            except Malformed as error:
+                yield (Log("index line not readable", {"path": path, "why": str(error)}),)
+                continue
+            yield self._judge(entry, self._disk.read(data_path(path), entry.offset, entry.size))
 
     def _judge(self, entry: idx.Entry, data: bytes) -> Effects:
         arrived_s = entry.arrived_utc_ns // SECOND_NS
         reason = self._reason(data, arrived_s)
+        effects: Effects = ()
         if reason is None:
             site = xrio.site(data)
-            filed = self._shelf.put(site, data)
-            if not isinstance(filed, Refused):
-                return filed + self._flag(site, data, arrived_s)
-            if filed is Refused.DUPLICATE:
-                return ()
-            reason = filed.value
+            effects, refused = self._shelf.put(site, data)
+            if refused is None:
+                return effects + self._flag(site, data, arrived_s)
+            if refused is Refused.DUPLICATE:
+                return effects
+            reason = refused.value
+        if (reason, data) in self._refused:
+            return effects
+        self._refused.add((reason, data))
         origin = {"source": f"{entry.source.host}:{entry.source.port}"}
-        return quarantine(self._disk, reason, data, arrived_s, origin)
+        return effects + quarantine(self._disk, reason, data, arrived_s, origin)
 
     def _reason(self, data: bytes, arrived_s: int) -> str | None:
         """Why a datagram may not be filed."""

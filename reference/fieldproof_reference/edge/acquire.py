@@ -148,21 +148,24 @@ class Acquire:
     def _take_record(self) -> bytes:
         points = bytes(self._points[:RECORD_POINTS_BYTES])
         del self._points[:RECORD_POINTS_BYTES]
-        return xrio.pack(self._site_id, self._label_s, points)
+        # A clock from before 1970 must not end the measurement: it wraps, as 32 bits do.
+        return xrio.pack(self._site_id, self._label_s & 0xFFFF_FFFF, points)
 
 
 def _points_of(seconds: LineSeconds) -> bytes:
-    """The points of whole seconds, none of which is empty; the arithmetic of `_point`, by columns.
+    """The points of whole seconds: the arithmetic of `_point`, by columns.
 
     numpy is imported here because an edge on a serial line never needs it."""
     import numpy as np
 
     codes = np.frombuffer(seconds.codes, dtype="<u2")
-    counts = np.frombuffer(seconds.lengths, dtype="<u2").astype(np.int64)
+    lengths = np.frombuffer(seconds.lengths, dtype="<u2").astype(np.int64)
+    heard = lengths > 0
+    counts = lengths[heard]
     starts = np.cumsum(counts) - counts
     totals = np.add.reduceat(codes, starts, dtype=np.int64)
-    columns = np.empty((len(counts), 3), dtype="<u2")
-    columns[:, 0] = (2 * totals + counts) // (2 * counts)
-    columns[:, 1] = np.maximum.reduceat(codes, starts) - np.minimum.reduceat(codes, starts)
-    columns[:, 2] = counts
+    columns = np.zeros((len(lengths), 3), dtype="<u2")
+    columns[heard, 0] = (2 * totals + counts) // (2 * counts)
+    columns[heard, 1] = np.maximum.reduceat(codes, starts) - np.minimum.reduceat(codes, starts)
+    columns[heard, 2] = counts
     return columns.tobytes()

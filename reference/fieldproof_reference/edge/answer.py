@@ -5,12 +5,13 @@ The laws:
 1. A request that is not signed with the site's key, or is for another site or an open day, gets no
    answer at all (T17).
 2. The same request gets the same answer as long as the files stay the same, so that retries are
-   free of consequences (T23). Files of closed days do not change.
+   free of consequences (T23). Files of closed days hardly ever change.
 3. Position in the edge's own files decides what lies in a gap, not time stamps alone: the items
    between the last good record and the next good one, whatever they are. Where such a record does
    not exist here, the first record that is later takes its place; a bound on a full hour means the
-   beginning of that hour's file.
-4. Long answers leave at `PACE_BIT_S`, so that live telemetry is never kept waiting for long.
+   beginning of that hour's file, and a gap of full hours is those files, whatever they hold.
+4. Answers leave at `PACE_BIT_S`, so that live telemetry is never kept waiting for long. What is
+   asked for again while its answer still waits to leave is not queued twice.
 """
 
 from bisect import bisect_left
@@ -24,6 +25,7 @@ from fieldproof_contract import (
     DiskView,
     Effects,
     Event,
+    Log,
     Monotonic,
     Now,
     SendDatagram,
@@ -32,7 +34,7 @@ from fieldproof_reference import ports
 from fieldproof_reference.edge import EdgeSettings
 from fieldproof_reference.edge.declare import CLOSING_NS, day_files
 from fieldproof_reference.formats import trees, xrio
-from fieldproof_reference.formats.days import DAY_S, HOUR_S
+from fieldproof_reference.formats.days import DAY_S, HOUR_S, day_text
 from fieldproof_reference.protocols.repair import (
     Gap,
     Malformed,
@@ -42,12 +44,14 @@ from fieldproof_reference.protocols.repair import (
     read_request,
     reply_fragments,
 )
+from fieldproof_reference.protocols.reply import FRAGMENT_BODY_BYTES, MOST_FRAGMENTS
 
 PACE_BIT_S = 64_000
 """Half of the slow side of a 128 kbit/s link (our assumption)."""
 
 IP_UDP_BYTES = 28
-MOST_QUEUED = 512
+MOST_BODY_BYTES = MOST_FRAGMENTS * FRAGMENT_BODY_BYTES
+MOST_QUEUED = 2 * MOST_FRAGMENTS
 """Fragments that may wait to leave: two of the longest answers."""
 
 
@@ -66,35 +70,37 @@ class Answer:
         self._settings = settings
         self._disk: DiskView
         self._queue: deque[tuple[Address, bytes]] = deque()
-        self._next: Monotonic | None = None
+        self._free_at = Monotonic(0)  # when the fragment before has left
 
     def start(self, disk: DiskView, now: Now) -> Effects:
         """Nothing is owed from an earlier life."""
         self._disk = disk
+        self._free_at = now.monotonic
         return ()
 
     def receive(self, event: Event, now: Now) -> Effects:
         """Queue the answer to a request."""
         match event:
             case Datagram(_, source, data):
-                fragments = self._answer(data, now)
-                self._queue.extend((source, fragment) for fragment in fragments)
-                if self._queue and self._next is None:
-                    return self.advance(now)
+                effects = self._answer(source, data, now)
+                return effects + self.advance(now)
         return ()
 
     def advance(self, now: Now) -> Effects:
-        """Let one fragment go; plan the next."""
+        """Let one fragment go, if it may."""
+        if not self._queue or now.monotonic < self._free_at:
+            return ()
         to, fragment = self._queue.popleft()
         took_ns = (len(fragment) + IP_UDP_BYTES) * 8 * SECOND_NS // PACE_BIT_S
-        self._next = Monotonic(now.monotonic + took_ns) if self._queue else None
+        self._free_at = Monotonic(now.monotonic + took_ns)
         return (SendDatagram(ports.REPAIR, to, fragment),)
 
     def deadline(self) -> Monotonic | None:
         """When the next fragment may go."""
-        return self._next
+        return self._free_at if self._queue else None
 
-    def _answer(self, data: bytes, now: Now) -> tuple[bytes, ...]:
+    def _answer(self, source: Address, data: bytes, now: Now) -> Effects:
+        """Queue the fragments of the answer, if there is to be one."""
         today = (now.utc_ns - CLOSING_NS) // (DAY_S * SECOND_NS)
         try:
             request = read_request(data, self._settings.key, today)
@@ -104,9 +110,14 @@ class Answer:
             return ()
         files = day_files(self._disk, request.site, request.day)
         used, body = pack_body(pick(files, request), request.codec, request.day, request.gaps)
-        key = self._settings.key
-        fragments = reply_fragments(data, used, day_digest(files), body, key)
-        return fragments if len(self._queue) + len(fragments) <= MOST_QUEUED else ()
+        if len(body) > MOST_BODY_BYTES:
+            detail: dict[str, str | int] = {"day": day_text(request.day), "bytes": len(body)}
+            return (Log("answer too long", detail),)
+        fragments = reply_fragments(data, used, day_digest(files), body, self._settings.key)
+        fresh = [(source, one) for one in fragments if (source, one) not in self._queue]
+        if len(self._queue) + len(fresh) <= MOST_QUEUED:
+            self._queue.extend(fresh)
+        return ()
 
 
 def pick(files: tuple[tuple[str, bytes], ...], request: Request) -> list[list[bytes]]:
@@ -131,6 +142,8 @@ def _after(items: list[Item], gap: Gap) -> int:
     """Index of the first item of the gap."""
     if gap.after_s is None:
         return 0
+    if (gap.after_s + 1) % HOUR_S == 0 == gap.before_s % HOUR_S:  # a good record may be there, too
+        return _before(items, gap.after_s + 1)
     for index, item in enumerate(items):
         if item.second == gap.after_s:
             return index + 1

@@ -6,7 +6,8 @@ The laws:
    be synced.
 2. After the close of the last hour of a UTC day the manifest of that day is sent: the digest of the
    day, short digests and record counts of its hours. A start says it again for the newest closed
-   day that has files, because the death may have fallen on the moment.
+   day that has files, because the death may have fallen on the moment. So does the close of any
+   hour when that day has changed since: a full disk or a wrong clock may have held a record back.
 3. A manifest that is lost costs nothing but a request: the center asks when it hears none.
 
 It comes from the repair port, so that its source is where the center may ask (an edge may sit
@@ -28,7 +29,7 @@ from fieldproof_contract import (
 from fieldproof_reference import ports
 from fieldproof_reference.edge import EdgeSettings
 from fieldproof_reference.formats import trees, xrio
-from fieldproof_reference.formats.days import DAY_S, HOUR_S
+from fieldproof_reference.formats.days import DAY_S, HOUR_S, day_number
 from fieldproof_reference.protocols.repair import (
     NO_FILE,
     Manifest,
@@ -49,13 +50,17 @@ class Declare:
         self._disk: DiskView
         self._hour = 0  # number of the open hour, since 1970
         self._wake = Monotonic(0)
+        self._said: Manifest | None = None
 
     def start(self, disk: DiskView, now: Now) -> Effects:
         """Declare the newest closed day again."""
         self._disk = disk
         self._hour = self._open_hour(now)
         self._plan(now)
-        return self._declare(self._hour // 24 - 1)
+        paths = trees.site_hour_paths(disk.listing("riometer/"), self._settings.site)
+        days = {day_number(path.rpartition("/")[2][:8]) for path in paths}
+        closed = [day for day in days if day < self._hour // 24]
+        return self._declare(max(closed)) if closed else ()
 
     def receive(self, event: Event, now: Now) -> Effects:
         """Nothing concerns this node but the time."""
@@ -91,12 +96,13 @@ class Declare:
             data = self._disk.read(path)
             digest = sha256(data).hexdigest()
             effects += (Log("hour closed", {"path": path, "bytes": len(data), "sha256": digest}),)
-        return effects + (self._declare(hour // 24) if hour % 24 == 23 else ())
+        return effects + self._declare((hour + 1) // 24 - 1)
 
     def _declare(self, day: int) -> Effects:
         manifest = manifest_of(self._disk, self._settings.site, day)
-        if manifest is None:
+        if manifest is None or manifest == self._said:
             return ()
+        self._said = manifest
         datagram = pack_manifest(manifest, self._settings.key)
         to = self._settings.at_center(ports.MANIFEST)
         return (SendDatagram(ports.REPAIR, to, datagram),)

@@ -6,7 +6,8 @@ The laws:
    only when the sync is answered do the other nodes hear of it (`FILED`). So nothing is sent that a
    power cut could take back.
 2. Hour files grow and never change otherwise. What a crash left half-written at the end of one is
-   moved to `<file>.torn` at the next start: it is kept, and never built upon (T7).
+   moved to `<file>.torn` at the next start, before anything is filed: it is kept, and never built
+   upon (T7).
 3. When the disk takes no more, records wait in memory, `MOST_WAITING` at most; then the oldest are
    dropped, and the log says so.
 """
@@ -24,6 +25,8 @@ from fieldproof_contract import (
     Monotonic,
     Now,
     Publish,
+    Remove,
+    Replace,
     Sync,
     Synced,
     Topic,
@@ -60,10 +63,7 @@ class Filing:
     def start(self, disk: DiskView, now: Now) -> Effects:
         """Move torn tails aside."""
         self._disk = disk
-        effects: Effects = ()
-        for path in trees.site_hour_paths(disk.listing("riometer/"), self._site)[-RECENT_FILES:]:
-            effects += _without_torn_tail(path, disk.read(path))
-        return effects
+        return self._mend()
 
     def receive(self, event: Event, now: Now) -> Effects:
         """File records; tell of those that became durable; wait when the disk takes no more."""
@@ -74,18 +74,22 @@ class Filing:
             case Synced() if self._in_flight is not None:
                 filed, self._in_flight = self._in_flight, None
                 return (Publish(FILED, filed), *self._file_next())
-            case Failed(Append(_, record), _):
-                self._waiting.appendleft(record)
-                self._in_flight = None
-                self._retry_at = Monotonic(now.monotonic + RETRY_NS)
-            case Failed(Sync(), _):
+            case Failed(effect, _):
+                if isinstance(effect, Append):
+                    self._waiting.appendleft(effect.data)
+                    self._in_flight = None
                 self._retry_at = Monotonic(now.monotonic + RETRY_NS)
         return ()
 
     def advance(self, now: Now) -> Effects:
-        """Try the disk again."""
+        """Try again what the disk did not take: a sync, a torn tail, a record."""
         self._retry_at = None
-        return (Sync((self._in_flight.path,)),) if self._in_flight else self._file_next()
+        if self._in_flight is not None:
+            return (Sync((self._in_flight.path,)),)
+        mending = self._mend()
+        if mending:
+            self._retry_at = now.monotonic  # what waits is filed once the tails are cut
+        return mending or self._file_next()
 
     def deadline(self) -> Monotonic | None:
         """When a disk that failed is tried again."""
@@ -99,21 +103,29 @@ class Filing:
         self._in_flight = Filed(path, self._disk.size(path) or 0, len(record))
         return (Append(path, record), Sync((path,)))
 
+    def _mend(self) -> Effects:
+        paths = trees.site_hour_paths(self._disk.listing("riometer/"), self._site)
+        effects: Effects = ()
+        for path in paths[-RECENT_FILES:]:
+            effects += self._without_torn_tail(path)
+        return effects
+
+    def _without_torn_tail(self, path: str) -> Effects:
+        data = self._disk.read(path)
+        valid = [span for span in xrio.walk(data) if span.valid]
+        end = valid[-1].offset + valid[-1].size if valid else 0
+        if 0 < end == len(data):
+            return ()
+        torn, kept = data[end:], f"{path}.torn"
+        before = self._disk.read(kept) if self._disk.size(kept) is not None else b""
+        return (
+            Replace(kept, before.removesuffix(torn) + torn),  # once, however often it is tried
+            Truncate(path, end) if end else Remove(path),  # no empty file: the center has none
+            Log("torn tail moved aside", {"path": path, "bytes": len(torn)}),
+        )
+
     def _drop_oldest(self) -> Effects:
         if len(self._waiting) <= MOST_WAITING:
             return ()
         record = self._waiting.popleft()
         return (Log("record dropped", {"first_s": xrio.timestamp_s(record), "bytes": len(record)}),)
-
-
-def _without_torn_tail(path: str, data: bytes) -> Effects:
-    spans = xrio.walk(data)
-    if not spans or spans[-1].valid:
-        return ()
-    torn = data[spans[-1].offset :]
-    return (
-        Append(f"{path}.torn", torn),
-        Sync((f"{path}.torn",)),
-        Truncate(path, spans[-1].offset),
-        Log("torn tail moved aside", {"path": path, "bytes": len(torn)}),
-    )

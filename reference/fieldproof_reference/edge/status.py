@@ -42,9 +42,9 @@ class Status:
 
     def advance(self, now: Now) -> Effects:
         """Report."""
-        self._next = Monotonic(self._next + PERIOD_NS)
+        self._next = Monotonic(now.monotonic + PERIOD_NS)
         uptime_s = (now.monotonic - self._began_ns) // SECOND_NS
-        files = len(self._disk.listing("riometer/"))
+        files = sum(path.endswith(".dat") for path in self._disk.listing("riometer/"))
         text = f"STAT {self._site} {uptime_s} {files}"
         return (SendDatagram(ports.SOURCE, self._to, text.encode("ascii")),)
 

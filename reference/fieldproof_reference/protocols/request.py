@@ -93,6 +93,6 @@ def _fault(gaps: list[Gap] | tuple[Gap, ...]) -> str | None:
         if is_before_the_day or not start_s < gap.before_s <= DAY_S:
             return f"{gap} is no interval of a day"
     for gap, following in pairwise(gaps):
-        if following.after_s is None or following.after_s < gap.before_s:
+        if following.after_s is None or following.after_s + 1 < gap.before_s:
             return f"{following} does not follow {gap}"
     return None

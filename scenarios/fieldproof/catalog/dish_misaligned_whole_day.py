@@ -25,7 +25,7 @@ SCENARIO = Scenario(
     faults=(at("00:00:30", Outage("vsat"), until="+1d00:00:30"),),
     checks=(
         received_daily("daws", (1,)),
-        lost_exactly("vsat", 1440),
+        lost_exactly("vsat", 1439),  # and the day's last record, sent after midnight
         identical("center", to="daws"),
         identical("daws", to="oracle"),
         accounted(),

@@ -4,7 +4,9 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from fieldproof.checks.claim import Claim
+from msgspec import Struct
+
+from fieldproof.checks.claim import result
 from fieldproof.oracle import xrio
 from fieldproof.verdict import ClaimResult
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from fieldproof.evidence import Evidence
 
 
-class InOrder(Claim, frozen=True, tag="in_order"):
+class InOrder(Struct, frozen=True, tag="in_order"):
     """Hour files of the center hold records in the edge's order, and none more often than it."""
 
     @property
@@ -35,7 +37,7 @@ class InOrder(Claim, frozen=True, tag="in_order"):
                 said = said or (problem and f"{file.path}: {problem}.")
         if not files:
             said = "The center has no hour file of the judged span."
-        return self.result(not said, 0, wrong, "files out of order", said)
+        return result(self, not said, 0, wrong, "files out of order", said)
 
 
 def _disorder(center: bytes, edge: bytes, site: str) -> str:
@@ -63,7 +65,7 @@ def _records(data: bytes, site: str) -> list[bytes]:
     return [data[offset : offset + size] for offset, size in pairs]
 
 
-class Quarantined(Claim, frozen=True, tag="quarantined"):
+class Quarantined(Struct, frozen=True, tag="quarantined"):
     """So many things were kept out for this reason; `*` counts all reasons together."""
 
     reason: str
@@ -99,4 +101,4 @@ class Quarantined(Claim, frozen=True, tag="quarantined"):
                 f"The provenance has {counts[0]}, the folder {counts[1]} and the log {counts[2]} "
                 f"({', '.join(f'{n} {why}' for why, n in sorted(noted.items())) or 'none at all'})."
             )
-        return self.result(not said, self.exactly, counts[0], "items", said)
+        return result(self, not said, self.exactly, counts[0], "items", said)

@@ -1,8 +1,6 @@
 """What all claims share."""
 
-from typing import TYPE_CHECKING
-
-from msgspec import Struct
+from typing import TYPE_CHECKING, Protocol
 
 from fieldproof.verdict import ClaimResult, Verdict
 
@@ -10,26 +8,25 @@ if TYPE_CHECKING:
     from fieldproof.evidence import Evidence
 
 
-class Claim(Struct, frozen=True):
-    """Base of all claims."""
+class Claim(Protocol):
+    """Something that a run must hold; a frozen value."""
 
     @property
     def name(self) -> str:
         """As in a report, such as `lost_exactly(vsat, 3)`."""
-        raise NotImplementedError
 
     def judge(self, evidence: "Evidence") -> ClaimResult:
         """The verdict on a run. Raises ValueError where the evidence cannot be judged."""
-        raise NotImplementedError
 
-    def result(
-        self,
-        holds: bool,
-        limit: int | float | str,
-        measured: int | float | str,
-        unit: str,
-        detail: str = "",
-    ) -> ClaimResult:
-        """The verdict as a result of this claim; `detail` is one sentence."""
-        verdict = Verdict.PASS if holds else Verdict.FAIL
-        return ClaimResult(self.name, verdict, limit, measured, unit, detail)
+
+def result(
+    claim: Claim,
+    holds: bool,
+    limit: int | float | str,
+    measured: int | float | str,
+    unit: str,
+    detail: str = "",
+) -> ClaimResult:
+    """The verdict on a claim; `detail` is one sentence."""
+    verdict = Verdict.PASS if holds else Verdict.FAIL
+    return ClaimResult(claim.name, verdict, limit, measured, unit, detail)

@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from fieldproof.checks.claim import Claim
+from msgspec import Struct
+
+from fieldproof.checks.claim import result
 from fieldproof.oracle.log import short_hash
 from fieldproof.oracle.trees import STREAM_PORTS
 from fieldproof.verdict import ClaimResult
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
     from fieldproof.evidence import Evidence
 
 
-class Accounted(Claim, frozen=True, tag="accounted"):
+class Accounted(Struct, frozen=True, tag="accounted"):
     """The ledger closes, and a declared fault or the link's own model excuses every lost byte."""
 
     @property
@@ -32,10 +34,10 @@ class Accounted(Claim, frozen=True, tag="accounted"):
             said = f"First of them: {unit.bytes} bytes of {unit.site} from {unit.first} on, {fate}."
         elif not ledger.summary.produced_bytes:
             said = "Nothing was produced, so there is nothing to account for."
-        return self.result(not said, 0, size, "B unexplained", said)
+        return result(self, not said, 0, size, "B unexplained", said)
 
 
-class LostExactly(Claim, frozen=True, tag="lost_exactly"):
+class LostExactly(Struct, frozen=True, tag="lost_exactly"):
     """This many datagrams of a purpose that were offered to a link never reached the center.
 
     By the log, in the judged span and whatever the cause; and the raw tree has none of them."""
@@ -67,7 +69,7 @@ class LostExactly(Claim, frozen=True, tag="lost_exactly"):
             said = f"The raw tree has {len(here)} datagrams that the log calls lost."
         elif len(lost) != self.count:
             said = f"The log has {len(lost)} losses on {self.link}."
-        return self.result(not said, self.count, len(lost), "datagrams", said)
+        return result(self, not said, self.count, len(lost), "datagrams", said)
 
     def _received(self, evidence: "Evidence") -> frozenset[str]:
         """Short hashes of what the raw tree holds of this purpose from the sites on the link."""

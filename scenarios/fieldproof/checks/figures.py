@@ -1,15 +1,16 @@
 """Claims on figures: bytes on the wire, delays, compression, and what an index alone can tell."""
 
 import zlib
-from bisect import bisect_left
 from collections import Counter
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
-from fieldproof.checks.claim import Claim
+from fieldproof.checks.claim import result
 from fieldproof.oracle.trees import TELEMETRY_PORT
 from fieldproof.verdict import ClaimResult
 
@@ -21,7 +22,7 @@ _MINUTE_NS = 60 * _SECOND_NS
 _DAY_NS = 86_400 * _SECOND_NS
 
 
-class WireBytes(Claim, frozen=True, tag="wire_bytes"):
+class WireBytes(Struct, frozen=True, tag="wire_bytes"):
     """IP bytes that one purpose offered to a link, both directions."""
 
     link: str
@@ -44,10 +45,10 @@ class WireBytes(Claim, frozen=True, tag="wire_bytes"):
         holds = self.at_least <= size <= self.at_most
         limit = self.at_least if size < self.at_least else self.at_most
         said = "" if holds else f"That is {size - limit:+d} bytes from the limit of {limit}."
-        return self.result(holds, f"{self.at_least} to {self.at_most}", size, "B", said)
+        return result(self, holds, f"{self.at_least} to {self.at_most}", size, "B", said)
 
 
-class Latency(Claim, frozen=True, tag="latency"):
+class Latency(Struct, frozen=True, tag="latency"):
     """From the end of a record's last second to its arrival in the raw tree, where it arrived.
 
     Percentiles by nearest rank, true time on both sides."""
@@ -66,20 +67,20 @@ class Latency(Claim, frozen=True, tag="latency"):
         ended_ns, arrived_utc_ns = evidence.ledger.deliveries[evidence.site(self.site).name]
         limit = f"p50 <= {self.p50_s:g}, p99 <= {self.p99_s:g}"
         if not len(ended_ns):
-            return self.result(False, limit, "none", "s", "No record was delivered.")
+            return result(self, False, limit, "none", "s", "No record was delivered.")
         delays_ns = np.sort(evidence.center_ns(arrived_utc_ns, ended_ns) - ended_ns)
         p50_s, p99_s = (_nearest_rank(delays_ns, percent) / _SECOND_NS for percent in (50, 99))
         holds = p50_s <= self.p50_s and p99_s <= self.p99_s
         slowest_s = delays_ns[-1] / _SECOND_NS
         said = "" if holds else f"Of {len(delays_ns)} records the slowest took {slowest_s:.3f} s."
-        return self.result(holds, limit, f"p50 {p50_s:.3f}, p99 {p99_s:.3f}", "s", said)
+        return result(self, holds, limit, f"p50 {p50_s:.3f}, p99 {p99_s:.3f}", "s", said)
 
 
 def _nearest_rank(ordered: NDArray[np.int64], percent: int) -> int:
     return int(ordered[-(-percent * len(ordered) // 100) - 1])
 
 
-class ArchiveBytes(Claim, frozen=True, tag="archive_bytes"):
+class ArchiveBytes(Struct, frozen=True, tag="archive_bytes"):
     """The calibration: a site's hour files, each compressed by zlib at level 6, sum to this."""
 
     site: str
@@ -98,7 +99,8 @@ class ArchiveBytes(Claim, frozen=True, tag="archive_bytes"):
         size = sum(len(zlib.compress(content, 6)) for content in contents)
         off_percent = 100 * (size - self.zlib6_bytes) / self.zlib6_bytes
         plain = sum(map(len, contents))
-        return self.result(
+        return result(
+            self,
             abs(off_percent) <= self.tolerance_percent,
             f"{self.zlib6_bytes} +-{self.tolerance_percent:g} %",
             size,
@@ -107,7 +109,7 @@ class ArchiveBytes(Claim, frozen=True, tag="archive_bytes"):
         )
 
 
-class SplitRecovered(Claim, frozen=True, tag="split_recovered"):
+class SplitRecovered(Struct, frozen=True, tag="split_recovered"):
     """The index files alone tell, day by day, how many of a site's losses were server downtime and
     how many the network's, as the log knows it (R1-21).
 
@@ -142,7 +144,7 @@ class SplitRecovered(Claim, frozen=True, tag="split_recovered"):
                 f"First on {date:%Y-%m-%d}: the index tells {told[day, is_server]} {kind} losses, "
                 f"the log has {true[day, is_server]}."
             )
-        return self.result(not said, limit, f"server {server}, network {network}", "losses", said)
+        return result(self, not said, limit, f"server {server}, network {network}", "losses", said)
 
 
 Split = Counter[tuple[int, bool]]
@@ -155,7 +157,7 @@ def _told(evidence: "Evidence", site: str) -> Split:
     due: list[tuple[int, str, bool]] = []  # (when, site, whether it came)
     sites = evidence.riometer_sites
     for name in sites:
-        came_ns = np.sort(evidence.arrivals(name, TELEMETRY_PORT).utc_ns)
+        came_ns = sorted(evidence.arrivals(name, TELEMETRY_PORT).utc_ns.tolist())
         due += ((when, name, came) for when, came in _slots(came_ns, from_ns, until_ns))
     due.sort()
     split: Split = Counter()
@@ -171,22 +173,19 @@ def _told(evidence: "Evidence", site: str) -> Split:
     return split
 
 
-def _slots(came_ns: NDArray[np.int64], from_ns: int, until_ns: int) -> list[tuple[int, bool]]:
-    """When a datagram was due in [from, to), once a minute at the phase that most kept, and whether
-    one came within half a minute of it."""
-    if not len(came_ns):
+def _slots(came_ns: list[int], from_ns: int, until_ns: int) -> list[tuple[int, bool]]:
+    """When a datagram was due in [from, to), and whether one came. One is due a minute after the
+    last: a restart may move the phase."""
+    if not came_ns:
         return []
-    shifted = (came_ns - came_ns[0] + _MINUTE_NS // 2) % _MINUTE_NS
-    phase_ns = int(came_ns[0] + np.median(shifted)) - _MINUTE_NS // 2
-    first_ns = from_ns + (phase_ns - from_ns) % _MINUTE_NS
-    came = ((came_ns - first_ns + _MINUTE_NS // 2) // _MINUTE_NS).tolist()
-    numbers = range((until_ns - first_ns + _MINUTE_NS - 1) // _MINUTE_NS)
-
-    def is_there(number: int) -> bool:
-        at = bisect_left(came, number)
-        return at < len(came) and came[at] == number
-
-    return [(first_ns + number * _MINUTE_NS, is_there(number)) for number in numbers]
+    early = range(came_ns[0] - _MINUTE_NS, from_ns - 1, -_MINUTE_NS)
+    late = range(came_ns[-1] + _MINUTE_NS, until_ns, _MINUTE_NS)
+    slots = [(when, True) for when in came_ns] + [(when, False) for when in (*early, *late)]
+    for before, after in pairwise(came_ns):
+        minutes = (after - before + _MINUTE_NS // 2) // _MINUTE_NS
+        step_ns = (after - before) // max(1, minutes)
+        slots += [(before + number * step_ns, False) for number in range(1, minutes)]
+    return [slot for slot in slots if from_ns <= slot[0] < until_ns]
 
 
 def _true(evidence: "Evidence", site: str) -> Split:

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
-from fieldproof.checks.claim import Claim
+from msgspec import Struct
+
+from fieldproof.checks.claim import result
 from fieldproof.oracle.excuses import bytes_of
 from fieldproof.verdict import ClaimResult
 
@@ -20,11 +22,12 @@ _WHATS = {
     "skipped": "samples skipped within a second",
     "unchecked": "unchecked",
     "stray": "bytes that are no record",
+    "misfiled": "records in the file of another hour",
     "rounding": "sites that round differently",
 }
 
 
-class Identical(Claim, frozen=True, tag="identical"):
+class Identical(Struct, frozen=True, tag="identical"):
     """Two archives are the same, file by file and byte by byte, over the hours of the judged span.
 
     `identical("center", to="daws")`: the center's hour files of a site are those of the site.
@@ -67,9 +70,9 @@ class Identical(Claim, frozen=True, tag="identical"):
                     differences.append(difference)
         total = equal + len(differences)
         if total == 0:
-            return self.result(False, ">= 1", 0, "files", "There is no hour file to compare.")
+            return result(self, False, ">= 1", 0, "files", "There is no hour file to compare.")
         said = f"First of {len(differences)} differences: {differences[0]}." if differences else ""
-        return self.result(not differences, total, equal, "files", said)
+        return result(self, not differences, total, equal, "files", said)
 
     # --- edge and instrument ---
 
@@ -81,14 +84,14 @@ class Identical(Claim, frozen=True, tag="identical"):
             findings.append(_Finding("rounding", min(rounding.values()), "averages"))
         points = sum(evidence.partition(site).points for site in sites)
         if points == 0:
-            return self.result(False, ">= 1", 0, "points", "There is no record to compare.")
+            return result(self, False, ">= 1", 0, "points", "There is no record to compare.")
         wrong = sum(finding.points for finding in findings)
         sums: Counter[str] = Counter()
         for finding in findings:
             sums[finding.kind] += finding.points
         parts = ", ".join(f"{number} {_WHATS[kind]}" for kind, number in sorted(sums.items()))
         said = f"{parts}; first: {findings[0].said}." if findings else f"{points} points compared."
-        return self.result(not findings, 0, wrong, "deviations", said)
+        return result(self, not findings, 0, wrong, "deviations", said)
 
 
 class _Finding(NamedTuple):
@@ -136,6 +139,8 @@ def _findings(evidence: "Evidence", site: str) -> Iterator[_Finding]:
             yield _Finding("skipped", samples, f"{site}, samples {piece.first} to {piece.last}")
     for place in evidence.strays(site):
         yield _Finding("stray", 1, f"{site}, {place}")
+    for place in evidence.misfiled(site):
+        yield _Finding("misfiled", 1, f"{site}, {place}")
 
 
 def _is_muddle(evidence: "Evidence", site: str, deviation: "Deviation") -> bool:

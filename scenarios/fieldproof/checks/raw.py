@@ -5,22 +5,26 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from fieldproof.checks.claim import Claim
-from fieldproof.oracle import idx, trees
+from msgspec import Struct
+
+from fieldproof.checks.claim import result
+from fieldproof.oracle import trees
 from fieldproof.oracle.clock import SECOND_NS
+from fieldproof.oracle.idx import Index
 from fieldproof.oracle.log import short_hash
-from fieldproof.oracle.trees import STREAM_PORTS, TELEMETRY_PORT
+from fieldproof.oracle.trees import STREAM_PORTS, TELEMETRY_PORT, ArrivalFile
 from fieldproof.verdict import ClaimResult
 
 if TYPE_CHECKING:
     from fieldproof.evidence import Evidence
 
 _DAY_NS = 86_400 * SECOND_NS
+_MINUTE_NS = 60 * SECOND_NS
 _IN_FLIGHT_NS = 5 * SECOND_NS
 """How long after its end a record may still be on the way from the edge to the raw tree."""
 
 
-class RawUntouched(Claim, frozen=True, tag="raw_untouched"):
+class RawUntouched(Struct, frozen=True, tag="raw_untouched"):
     """The raw tree is what the center heard, whole (I1): every .idx line fits its .dat file, the
     lines cover it without a hole, and what the links delivered is there."""
 
@@ -31,12 +35,17 @@ class RawUntouched(Claim, frozen=True, tag="raw_untouched"):
 
     def judge(self, evidence: "Evidence") -> ClaimResult:
         """By all arrival files, and by the count of what was sent."""
-        problems = [
-            f"{file.path}: {problem}"
-            for file in trees.arrival_files(evidence.center_disk)
-            for problem in _misfits(evidence, file.path)
-        ]
-        expected, present = _balance(evidence)
+        problems: list[str] = []
+        present = 0
+        addresses = {
+            address for site in evidence.scenario.sites for address in evidence.addresses(site.name)
+        }
+        for file in trees.arrival_files(evidence.center_disk):
+            index = evidence.index(file)
+            problems += (f"{file.path}: {problem}" for problem in _misfits(evidence, file, index))
+            if file.address in addresses and file.port in STREAM_PORTS.values():
+                present += len(index.entries)
+        expected = _delivered(evidence)
         missing = expected - present
         if missing > 0 and missing > _excused(evidence):
             problems.append(f"{missing} of {expected} delivered datagrams are not there")
@@ -45,16 +54,13 @@ class RawUntouched(Claim, frozen=True, tag="raw_untouched"):
         said = f"{len(problems)} problems; first: {problems[0]}." if problems else ""
         if not present:
             said = "The raw tree is empty."
-        return self.result(not said, 0, len(problems) or int(not present), "problems", said)
+        return result(self, not said, 0, len(problems) or int(not present), "problems", said)
 
 
-def _misfits(evidence: "Evidence", stem: str) -> Iterator[str]:
+def _misfits(evidence: "Evidence", file: ArrivalFile, index: Index) -> Iterator[str]:
     """What does not fit between an .idx file and its .dat file."""
-    data, lines = (
-        path.read_bytes() if path.exists() else b""
-        for path in (evidence.center_disk / f"{stem}.dat", evidence.center_disk / f"{stem}.idx")
-    )
-    index = idx.parse(lines)
+    path = evidence.center_disk / f"{file.path}.dat"
+    data = path.read_bytes() if path.exists() else b""
     for number in index.malformed:
         yield f"line {number} of the index cannot be read"
     end = 0
@@ -69,8 +75,8 @@ def _misfits(evidence: "Evidence", stem: str) -> Iterator[str]:
         yield f"the index ends at {end}, the .dat file at {len(data)}"
 
 
-def _balance(evidence: "Evidence") -> tuple[int, int]:
-    """Datagrams of the sites' streams: how many the links delivered, how many the raw tree has."""
+def _delivered(evidence: "Evidence") -> int:
+    """Datagrams of the sites' streams that came out of the links at a center that was up."""
     sent = sum(
         entry.packets
         for entry in evidence.world.wire
@@ -80,15 +86,7 @@ def _balance(evidence: "Evidence") -> tuple[int, int]:
         sum(line.text("purpose") in STREAM_PORTS for line in evidence.log.lines[what])
         for what in ("lost", "duplicated")
     )
-    sites = evidence.scenario.sites
-    addresses = {address for site in sites for address in evidence.addresses(site.name)}
-    present = sum(
-        len(evidence.index(file).entries)
-        for address in sorted(addresses)
-        for file in trees.arrival_files(evidence.center_disk, address)
-        if file.port in STREAM_PORTS.values()
-    )
-    return sent - lost + twice, present
+    return sent - lost + twice
 
 
 def _excused(evidence: "Evidence") -> int:
@@ -97,8 +95,9 @@ def _excused(evidence: "Evidence") -> int:
     number = 0
     for site in evidence.scenario.sites:
         declared = evidence.arrival_windows(site.name)
-        # Status datagrams are not archived at the edge: one a minute, at most.
-        number += sum(-(-(each.until_ns - each.from_ns) // (60 * SECOND_NS)) for each in declared)
+        if site.name in evidence.status_sites:
+            # Status datagrams are not archived at the edge: one a minute, at most.
+            number += sum(1 + (each.until_ns - each.from_ns) // _MINUTE_NS for each in declared)
         if site.name not in evidence.riometer_sites:
             continue
         files = evidence.site_files(site.name)
@@ -115,7 +114,7 @@ def _excused(evidence: "Evidence") -> int:
     return number
 
 
-class ReceivedDaily(Claim, frozen=True, tag="received_daily"):
+class ReceivedDaily(Struct, frozen=True, tag="received_daily"):
     """Telemetry datagrams received from a site on each day of arrival, as `wc -l` counts them."""
 
     site: str
@@ -140,4 +139,4 @@ class ReceivedDaily(Claim, frozen=True, tag="received_daily"):
                 f"First on {day:%Y-%m-%d}: {found[number]} datagrams came, "
                 f"where {self.counts[number]} are claimed."
             )
-        return self.result(not said, sum(self.counts), sum(found), "datagrams", said)
+        return result(self, not said, sum(self.counts), sum(found), "datagrams", said)

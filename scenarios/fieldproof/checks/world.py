@@ -2,14 +2,16 @@
 
 from typing import TYPE_CHECKING
 
-from fieldproof.checks.claim import Claim
+from msgspec import Struct
+
+from fieldproof.checks.claim import result
 from fieldproof.verdict import ClaimResult
 
 if TYPE_CHECKING:
     from fieldproof.evidence import Evidence
 
 
-class Settled(Claim, frozen=True, tag="settled"):
+class Settled(Struct, frozen=True, tag="settled"):
     """After the faults, edge and center converged within the scenario's bound."""
 
     @property
@@ -22,12 +24,12 @@ class Settled(Claim, frozen=True, tag="settled"):
         world, limit = evidence.world, evidence.scenario.settles_within
         if world.settled_ns is None or not world.settled:
             said = f"Edge and center had not converged {limit} after the judged span."
-            return self.result(False, f"<= {limit}", "never", "", said)
+            return result(self, False, f"<= {limit}", "never", "", said)
         after_s = max(0, world.settled_ns - world.judged_ns[1]) // 1_000_000_000
-        return self.result(True, f"<= {limit}", after_s, "s")
+        return result(self, True, f"<= {limit}", after_s, "s")
 
 
-class FaultsFired(Claim, frozen=True, tag="faults_fired"):
+class FaultsFired(Struct, frozen=True, tag="faults_fired"):
     """Every fault of the scenario acted at least once."""
 
     @property
@@ -44,10 +46,10 @@ class FaultsFired(Claim, frozen=True, tag="faults_fired"):
         ]
         total = len(evidence.world.faults)
         said = f"These faults never acted: {', '.join(idle)}." if idle else ""
-        return self.result(not idle, total, total - len(idle), "faults", said)
+        return result(self, not idle, total, total - len(idle), "faults", said)
 
 
-class LogIntact(Claim, frozen=True, tag="log_intact"):
+class LogIntact(Struct, frozen=True, tag="log_intact"):
     """The log is the one that the world wrote."""
 
     @property
@@ -63,10 +65,25 @@ class LogIntact(Claim, frozen=True, tag="log_intact"):
                 f"the log was changed after the run: world.json notes {noted[:16]}, "
                 f"log.jsonl has {found[:16]}"
             )
-        return self.result(True, noted[:16], found[:16], "SHA-256")
+        return result(self, True, noted[:16], found[:16], "SHA-256")
 
 
-class Produced(Claim, frozen=True, tag="produced"):
+class NodesLived(Struct, frozen=True, tag="nodes_lived"):
+    """No node of the system under test ended by an exception of its own."""
+
+    @property
+    def name(self) -> str:
+        """As in a report."""
+        return "nodes_lived"
+
+    def judge(self, evidence: "Evidence") -> ClaimResult:
+        """By the log."""
+        died = evidence.log.lines["node died"]
+        said = f"First: {died[0].where} with {died[0].text('error')}." if died else ""
+        return result(self, not died, 0, len(died), "nodes died", said)
+
+
+class Produced(Struct, frozen=True, tag="produced"):
     """The instruments of the run produced something: a run of nothing proves nothing."""
 
     @property
@@ -77,10 +94,10 @@ class Produced(Claim, frozen=True, tag="produced"):
     def judge(self, evidence: "Evidence") -> ClaimResult:
         """By the ledger."""
         size = evidence.ledger.summary.produced_bytes
-        return self.result(size > 0, ">= 1", size, "B", "" if size else "Nothing was produced.")
+        return result(self, size > 0, ">= 1", size, "B", "" if size else "Nothing was produced.")
 
 
-class Sometimes(Claim, frozen=True, tag="sometimes"):
+class Sometimes(Struct, frozen=True, tag="sometimes"):
     """Something happened: the log has this line at least so often. `where` is `*` for anywhere."""
 
     what: str
@@ -101,4 +118,4 @@ class Sometimes(Claim, frozen=True, tag="sometimes"):
             if what == self.what and self.where in ("*", where)
         )
         said = "" if times >= self.at_least else f"The log says {self.what!r} {times} times."
-        return self.result(times >= self.at_least, f">= {self.at_least}", times, "times", said)
+        return result(self, times >= self.at_least, f">= {self.at_least}", times, "times", said)

@@ -81,12 +81,13 @@ class Clock:
         elapsed_ns = utc_ns - piece_utc_ns
         # Float products are exact enough (microseconds in a month) where integers would overflow.
         excess_ns = np.rint(elapsed_ns * (drift_ppb / (SECOND_NS + drift_ppb))).astype(np.int64)
-        return from_ns + elapsed_ns - excess_ns
+        true_ns: Integers = from_ns + elapsed_ns - excess_ns
+        return true_ns
 
     def rows_at(self, true_ns: Integers) -> Integers:
         """Which piece is in force at each true time."""
         rows: Integers = np.searchsorted(self._columns[0], true_ns, side="right") - 1
-        return np.maximum(rows, 0)
+        return rows.clip(min=0)
 
     def utc_ranges(self, from_ns: int, until_ns: int) -> tuple[tuple[int, int], ...]:
         """The stretches [from, until) of host UTC, ns, that true times [from_ns, until_ns) show."""

@@ -19,7 +19,7 @@ Each window is wider by `EDGE_NS` on both sides: the second that the fault broke
 delay.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from fieldproof import faults
@@ -89,11 +89,20 @@ class LossLine(NamedTuple):
     direction: str
 
 
-def strike(plan: Sequence[Timed], true_ns: Callable[[str], int]) -> tuple[Struck, ...]:
-    """A scenario's faults in true time, which `true_ns` gives for a fault's time text."""
+def strike(
+    plan: Sequence[Timed], true_ns: Callable[[str], int], felled_ns: Mapping[int, int]
+) -> tuple[Struck, ...]:
+    """A scenario's faults in true time, which `true_ns` gives for a fault's time text.
+
+    A power cut that waits for a write falls where the log says that it felled its host
+    (`felled_ns`, by fault), if that is as soon as it must."""
     struck = []
-    for timed in plan:
+    for index, timed in enumerate(plan):
         from_ns = true_ns(timed.when)
+        if isinstance(timed.fault, faults.PowerCut) and timed.fault.mid_write:
+            cut_ns = felled_ns.get(index, from_ns)
+            if from_ns <= cut_ns <= from_ns + faults.MID_WRITE_WITHIN_S * SECOND_NS:
+                from_ns = cut_ns
         until_ns = None if timed.until is None else true_ns(timed.until)
         if isinstance(timed.fault, faults.Kill | faults.PowerCut):
             until_ns = from_ns + round(timed.fault.restart_after_s * SECOND_NS)

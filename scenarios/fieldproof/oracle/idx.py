@@ -14,7 +14,6 @@ from fieldproof.oracle.clock import SECOND_NS
 
 _EPOCH = datetime.date(1970, 1, 1).toordinal()
 _TIME = re.compile(rb"(\d\d):(\d\d):(\d\d)\.(\d{6})")
-_HEX = re.compile(rb"[0-9a-f]{2}")
 
 
 class Entry(NamedTuple):
@@ -55,20 +54,22 @@ def _parse(line: bytes, days: dict[bytes, int]) -> Entry:
     """One line; ValueError for anything else. `days` remembers the Unix seconds of dates."""
     date, time, port, source, size, offset, *first = line.split()
     clock = _TIME.fullmatch(time)
-    if clock is None or len(first) != min(4, int(size)):
+    if clock is None or len(first) != min(4, int(size)) or int(offset) < 0:
         raise ValueError("not an index line")
     if date not in days:
         ordinal = datetime.date.fromisoformat(date.decode("ascii")).toordinal()
         days[date] = (ordinal - _EPOCH) * 86400
-    if not all(_HEX.fullmatch(byte) for byte in first):
-        raise ValueError("not hexadecimal")
-    hour, minute, second, micro = (int(field) for field in clock.groups())
-    utc_s = days[date] + hour * 3600 + minute * 60 + second
+    first_text = b" ".join(first).decode("ascii")
+    first_bytes = bytes.fromhex(first_text)
+    if first_bytes.hex(" ") != first_text:
+        raise ValueError("not lower-case hexadecimal, two digits for a byte")
+    hour, minute, second, micro = clock.groups()
+    utc_s = days[date] + int(hour) * 3600 + int(minute) * 60 + int(second)
     return Entry(
-        utc_s * SECOND_NS + micro * 1000,
+        utc_s * SECOND_NS + int(micro) * 1000,
         int(port),
         source.decode("ascii"),
         int(size),
         int(offset),
-        bytes.fromhex(b"".join(first).decode("ascii")),
+        first_bytes,
     )

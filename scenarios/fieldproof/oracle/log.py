@@ -7,7 +7,17 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-KEPT = ("lost", "corrupted", "duplicated", "disk lost", "rotted", "repaired", "quarantined")
+KEPT = (
+    "lost",
+    "corrupted",
+    "duplicated",
+    "host down",
+    "node died",
+    "disk lost",
+    "rotted",
+    "repaired",
+    "quarantined",
+)
 """What is kept line by line; of everything else only the number of lines is."""
 
 

@@ -67,10 +67,15 @@ class Partition(NamedTuple):
     first_ns: Integers  # true time at which each archived record begins, NOWHERE if unknown
     points: int  # compared
     produced: int  # samples of the judged span
-    archived: int  # of them, counted by the points' own numbers
+    held: Integers  # of them, in the points of each archived record, by the points' own numbers
     reused: int  # of them, counted again
     gaps: tuple[Gap, ...]
     deviations: tuple[Deviation, ...]
+
+    @property
+    def archived(self) -> int:
+        """Samples of the judged span in points, as often as points claim them."""
+        return int(self.held.sum())
 
     @property
     def skipped(self) -> int:
@@ -81,18 +86,22 @@ class Partition(NamedTuple):
 def partition(
     archive: Archive, instrument: Instrument, clock: Clock, judged_ns: tuple[int, int]
 ) -> Partition:
-    """Judge the records that reach into the true times [from, to) of `judged_ns`."""
+    """Judge the records that reach into the true times [from, to) of `judged_ns`.
+
+    So may a record that begins at `to`: its first sample may be heard a little later than taken."""
     first_ns = locate(archive, clock, instrument)
-    inside = (first_ns > judged_ns[0] - RECORD_NS) & (first_ns < judged_ns[1])
+    inside = (first_ns > judged_ns[0] - RECORD_NS) & (first_ns < judged_ns[1] + TOLERANCE_NS)
     rows = np.flatnonzero(inside & (first_ns != NOWHERE))
     rows = rows[np.argsort(first_ns[rows], kind="stable")]
     walk = _Walk(archive.select(rows), first_ns[rows], instrument, clock, judged_ns)
     walk.run()
+    held = np.zeros(len(first_ns), dtype=np.int64)
+    held[rows] = walk.held
     for record in np.flatnonzero(first_ns == NOWHERE)[:_MOST_KEPT].tolist():
         where = f"{archive.files[archive.file_of[record]]}, offset {archive.offsets[record]}"
         said = f"the host's clock never showed {archive.timestamps_s[record]} s"
         walk.deviations.append(Deviation("label", 1, where, NOWHERE, said))
-    return walk.result(first_ns)
+    return walk.result(first_ns, held)
 
 
 class _Run(NamedTuple):
@@ -118,6 +127,7 @@ class _Walk:
         judged_ns: tuple[int, int],
     ) -> None:
         self.deviations: list[Deviation] = []
+        self.held = np.zeros(len(archive.counts), dtype=np.int64)
         self._archive = archive
         self._first_ns = first_ns
         self._instrument = instrument
@@ -131,7 +141,7 @@ class _Walk:
         self._cursor: int | None = None  # next sample, while the position is known
         self._used = self._span[0]  # all samples before it have had their turn
         self._resumed = -1  # the point at which the walk moved last
-        self._archived = self._reused = 0
+        self._reused = 0
         self._gaps: list[Gap] = []
         self._moves, self._failed, self._far = (
             _MOST_MOVES,
@@ -151,14 +161,14 @@ class _Walk:
             self._note("unchecked", at, total - at, "gave up here: its place was lost too often")
         self._skip_to(self._span[1])
 
-    def result(self, first_ns: Integers) -> Partition:
-        """What was found; `first_ns` is for all of the archive."""
+    def result(self, first_ns: Integers, held: Integers) -> Partition:
+        """What was found; the arguments are for all of the archive."""
         return Partition(
             self._rounding or "nearest",
             first_ns,
             len(self._owner),
             self._span[1] - self._span[0],
-            self._archived,
+            held,
             self._reused,
             tuple(self._gaps),
             tuple(self.deviations),
@@ -201,7 +211,9 @@ class _Walk:
             self._note("reused", run.at, 1, f"{samples} samples that earlier points hold already")
         self._skip_to(first)
         low, high = self._span
-        self._archived += max(0, min(last, high) - max(first, low))
+        ends = (run.starts + run.counts)[:length].clip(low, high)
+        owner = self._owner[run.at : run.at + length]
+        np.add.at(self.held, owner, ends - run.starts[:length].clip(low, high))
         self._reused += max(0, min(last, self._used, high) - max(first, low))
         self._used = max(self._used, last)
 

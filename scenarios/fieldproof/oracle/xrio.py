@@ -2,8 +2,8 @@
 
 A sound file is a row of 380-byte records and is read as one array. Any other file is walked by its
 headers (a record of n points has 20 + 6 n bytes); bytes that belong to no record are *strays*: torn
-records, or records that are no longer recognised. A header whose point count is not 60 is believed
-only where its record ends at another header or at the end of the file.
+records, or records that are no longer recognised. A header is believed where its record ends at
+another header or at the end of the file; one of 60 points also where no other begins before that.
 """
 
 from typing import NamedTuple
@@ -87,8 +87,10 @@ def _record_size(data: bytes, at: int, site: str) -> int:
     size = HEADER_BYTES + POINT_BYTES * count
     if count == 0 or at + size > len(data):
         return 0
-    ends_well = data[at + size : at + size + 4] in (b"", MAGIC)
-    return size if count == POINTS or ends_well else 0
+    if data[at + size : at + size + 4] in (b"", MAGIC):
+        return size
+    is_whole = data.find(MAGIC, at + 4, at + size) < 0  # no other record begins before its end
+    return size if count == POINTS and is_whole else 0
 
 
 def _all_of(sites: NDArray[np.bytes_], site: str) -> bool:

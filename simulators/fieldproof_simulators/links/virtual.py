@@ -6,12 +6,17 @@ The path of a datagram, and every way in which it can die on it:
                                                                   |
                                                   bit flips by the model die at the checksum
 
+Two copies of a datagram, made by a fault or by the model, go their ways and die one by one: the log
+says "duplicated", and "lost" for each copy. Orders of faults are carried out one after the other.
+The link is dark as long as any cause of darkness lasts; the one that began first takes the blame.
+
 Up is from a site to the center, down the other way; each direction has its own model and its own
 random stream, so that one direction's traffic never changes the other's losses.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import Protocol
 
@@ -56,7 +61,7 @@ class Surroundings(Protocol):
 
 @dataclass(slots=True)
 class Tally:
-    """What one purpose offered to one direction, and what of it never reached a node."""
+    """What one purpose offered to one direction, and how many copies of it never reached a node."""
 
     packets: int = 0
     bytes: int = 0  # IP bytes
@@ -73,6 +78,23 @@ class Order:
     fault: int
     by_ns: int = 0
     fired: int = 0
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A datagram on its way through the link."""
+
+    direction: str
+    purpose: str
+    sent: Packet
+    becomes: Packet  # what arrives
+    copies: int = 1
+    late_ns: int = 0  # held back, beyond what the model does
+
+    @property
+    def bytes(self) -> int:
+        """On the wire, IP."""
+        return len(self.sent.data) + IP_UDP_BYTES
 
 
 class VirtualLink:
@@ -93,7 +115,7 @@ class VirtualLink:
             "down": LinkModel(profile.down, child_seed(seed, f"link:{name}:down")),
         }
         self.tallies: dict[tuple[str, str], Tally] = {}
-        self._outage: int | None = None  # index of the fault, while one lasts
+        self._dark: list[int] = []  # the causes that last, by their beginning
         self._purposes = purposes
         self._orders: list[Order] = []
         self._world = world
@@ -101,13 +123,13 @@ class VirtualLink:
 
     def go_dark(self, fault: int) -> None:
         """An outage begins; `fault` is its cause."""
-        self._outage = fault
+        self._dark.append(fault)
         self._world.log(self.name, "outage begins", {"fault": fault})
 
-    def recover(self) -> None:
-        """The outage ends."""
-        self._outage = None
-        self._world.log(self.name, "outage ends", {})
+    def recover(self, fault: int) -> None:
+        """The outage of this cause ends."""
+        self._dark.remove(fault)
+        self._world.log(self.name, "outage ends", {"fault": fault})
 
     def order(self, order: Order) -> Order:
         """A fault wants something done to the next telemetry datagrams."""
@@ -117,48 +139,45 @@ class VirtualLink:
     def send(self, direction: str, packet: Packet) -> None:
         """A datagram enters the link."""
         purpose = self._purposes.get(packet.to.port, "other")
-        size = len(packet.data) + IP_UDP_BYTES
-        tally = self.tallies.get((direction, purpose))
-        if tally is None:
-            tally = self.tallies[(direction, purpose)] = Tally()
+        flight = _Flight(direction, purpose, packet, packet)
+        tally = self.tallies.setdefault((direction, purpose), Tally())
         tally.packets += 1
-        tally.bytes += size
-        delay_ns, twice = 0, False
+        tally.bytes += flight.bytes
         if self._orders and purpose == TELEMETRY:
             order = self._next_order()
             if order.kind == "lose":
-                self._lose(direction, purpose, packet, "lose", order.fault)
+                self._lose(flight, "lose", order.fault)
                 return
-            packet, delay_ns, twice = self._obey(order, direction, purpose, packet)
-        if self._outage is not None:
-            self._lose(direction, purpose, packet, "outage", self._outage)
-            return
-        self._through_model(direction, purpose, packet, delay_ns)
-        if twice:
-            self._through_model(direction, purpose, packet, delay_ns)
+            self._obey(order, flight)
+        for _ in range(flight.copies):
+            if self._dark:
+                self._lose(flight, "outage", self._dark[0])
+            else:
+                self._through_model(flight)
 
-    def _through_model(self, direction: str, purpose: str, packet: Packet, delay_ns: int) -> None:
-        now_ns = self._world.now_ns()
-        passage = self.models[direction].send(now_ns, len(packet.data) + IP_UDP_BYTES)
+    def _through_model(self, flight: _Flight) -> None:
+        passage = self.models[flight.direction].send(self._world.now_ns(), flight.bytes)
         if passage.dropped is not None:
-            self._lose(direction, purpose, packet, passage.dropped, PROFILES_OWN)
+            self._lose(flight, passage.dropped, PROFILES_OWN)
+        if len(passage.copies) > 1:
+            self._note("duplicated", flight, PROFILES_OWN)
         for copy in passage.copies:
             if copy.corrupted:
-                self._lose(direction, purpose, packet, "checksum", PROFILES_OWN)
-                continue
-            due_ns = copy.due_ns + delay_ns
-            self._world.call_at(due_ns, lambda: self._arrive(direction, purpose, packet))
+                self._lose(flight, "checksum", PROFILES_OWN)
+            else:
+                self._world.call_at(copy.due_ns + flight.late_ns, partial(self._arrive, flight))
 
-    def _arrive(self, direction: str, purpose: str, packet: Packet) -> None:
-        cause, fault = self._world.arrive(packet)
+    def _arrive(self, flight: _Flight) -> None:
+        cause, fault = self._world.arrive(flight.becomes)
         if cause is not None:
-            self._lose(direction, purpose, packet, cause, fault)
+            self._lose(flight, cause, fault)
 
-    def _lose(self, direction: str, purpose: str, packet: Packet, cause: str, fault: int) -> None:
-        tally = self.tallies[(direction, purpose)]
+    def _lose(self, flight: _Flight, cause: str, fault: int) -> None:
+        """A copy is lost."""
+        tally = self.tallies[flight.direction, flight.purpose]
         tally.lost_packets += 1
-        tally.lost_bytes += len(packet.data) + IP_UDP_BYTES
-        self._note("lost", direction, purpose, packet, fault, cause=cause)
+        tally.lost_bytes += flight.bytes
+        self._note("lost", flight, fault, cause=cause)
 
     def _next_order(self) -> Order:
         order = self._orders[0]
@@ -168,18 +187,19 @@ class VirtualLink:
             self._orders.pop(0)
         return order
 
-    def _obey(
-        self, order: Order, direction: str, purpose: str, packet: Packet
-    ) -> tuple[Packet, int, bool]:
-        """Do what a fault ordered: the packet as it goes on, its extra delay, whether twice."""
-        if order.kind == "corrupt":
-            flipped = self._flip(packet, order.fired)
-            becomes = short_hash(flipped.data)
-            self._note("corrupted", direction, purpose, packet, order.fault, becomes=becomes)
-            return flipped, 0, False
-        what = {"delay": "delayed", "duplicate": "duplicated"}[order.kind]
-        self._note(what, direction, purpose, packet, order.fault)
-        return packet, order.by_ns, order.kind == "duplicate"
+    def _obey(self, order: Order, flight: _Flight) -> None:
+        """Do what a fault ordered, and say so."""
+        match order.kind:
+            case "corrupt":
+                flight.becomes = self._flip(flight.sent, order.fired)
+                becomes = short_hash(flight.becomes.data)
+                self._note("corrupted", flight, order.fault, becomes=becomes)
+            case "delay":
+                flight.late_ns = order.by_ns
+                self._note("delayed", flight, order.fault)
+            case "duplicate":
+                flight.copies = 2
+                self._note("duplicated", flight, order.fault)
 
     def _flip(self, packet: Packet, nth: int) -> Packet:
         """One bit flips; which one is the link's own random stream's choice."""
@@ -188,19 +208,15 @@ class VirtualLink:
         data[at // 8] ^= 1 << at % 8
         return Packet(packet.source, packet.to, bytes(data))
 
-    def _note(
-        self,
-        what: str,
-        direction: str,
-        purpose: str,
-        packet: Packet,
-        fault: int,
-        **detail: str | int,
-    ) -> None:
-        size = len(packet.data) + IP_UDP_BYTES
-        facts: dict[str, str | int] = {"direction": direction, "fault": fault, "purpose": purpose}
-        facts |= {"bytes": size, "sha": short_hash(packet.data), **detail}
-        self._world.log(self.name, what, facts)
+    def _note(self, what: str, flight: _Flight, fault: int, **detail: str | int) -> None:
+        facts: dict[str, str | int] = {
+            "direction": flight.direction,
+            "fault": fault,
+            "purpose": flight.purpose,
+            "bytes": flight.bytes,
+            "sha": short_hash(flight.sent.data),
+        }
+        self._world.log(self.name, what, facts | detail)
 
 
 def short_hash(data: bytes) -> str:

@@ -11,6 +11,7 @@ Files live in memory while they change (hot). A file that was left alone is move
 
 from bisect import bisect_left, insort
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from fieldproof_simulators.machines.platter import Platter
 
@@ -22,12 +23,22 @@ class DiskFullError(OSError):
 class _Hot:
     """A file in memory."""
 
-    __slots__ = ("content", "synced", "touched")
+    __slots__ = ("asked", "content", "synced", "touched")
 
     def __init__(self, content: bytes = b"") -> None:
         self.content = bytearray(content)
         self.synced = len(content)
+        self.asked: list[AskedSync] = []
         self.touched = True
+
+
+@dataclass(slots=True, eq=False)
+class AskedSync:
+    """A sync on its way. It is of a file, not of a path: it follows the file through renames, and
+    means nothing to another file that takes the path meanwhile."""
+
+    file: _Hot
+    size: int  # bytes that were there when it was asked for, less those cut off since
 
 
 class Disk:
@@ -82,34 +93,39 @@ class Disk:
     def replace(self, path: str, data: bytes) -> None:
         """New content, durable at once. Raises DiskFullError."""
         self._need_room()
-        file = self._open(path, create=True)
-        file.content[:] = data
-        file.synced = len(data)
+        self._enter(path, _Hot(data))
 
     def rename(self, path: str, to: str) -> None:
         """Move over `to`. Raises FileNotFoundError."""
         file = self._open(path)
-        self._forget(path)
-        target = self._open(to, create=True)
-        target.content[:] = file.content
-        target.synced = file.synced
+        if to != path:
+            self._enter(to, file)
+            self._forget(path)
 
     def truncate(self, path: str, size: int) -> None:
         """Keep the first `size` bytes. Raises FileNotFoundError."""
         file = self._open(path)
         del file.content[size:]
-        file.synced = min(file.synced, len(file.content))
+        file.synced = min(file.synced, size)
+        for asked in file.asked:
+            asked.size = min(asked.size, size)
 
     def remove(self, path: str) -> None:
         """Delete. Raises FileNotFoundError."""
         self.size_of(path)
         self._forget(path)
 
-    def sync(self, path: str, size: int) -> None:
-        """The first `size` bytes are durable now, if the file still exists."""
-        file = self._hot.get(path)
-        if file is not None:
-            file.synced = min(max(file.synced, size), len(file.content))
+    def ask_sync(self, path: str) -> AskedSync:
+        """Mark what the file holds now, for `sync`. Raises FileNotFoundError."""
+        file = self._open(path)
+        asked = AskedSync(file, len(file.content))
+        file.asked.append(asked)
+        return asked
+
+    def sync(self, asked: AskedSync) -> None:
+        """What was asked for is durable now."""
+        asked.file.asked.remove(asked)
+        asked.file.synced = max(asked.file.synced, asked.size)
 
     # --- what the world does to disks ---
 
@@ -162,10 +178,19 @@ class Disk:
         if file is None:
             if not create:
                 raise FileNotFoundError(f"There is no file {path} on this disk.")
-            file = self._hot[path] = _Hot()
-            insort(self._paths, path)
+            file = _Hot()
+            self._enter(path, file)
         file.touched = True
         return file
+
+    def _enter(self, path: str, file: _Hot) -> None:
+        """Put a file in memory at `path`, in the place of any that is there."""
+        if self.size(path) is None:
+            if not {"", ".", ".."}.isdisjoint(path.split("/")):
+                raise PermissionError(f"The path {path!r} leads out of this disk.")
+            insort(self._paths, path)
+        self._cold.pop(path, None)
+        self._hot[path] = file
 
     def _forget(self, path: str) -> None:
         self._hot.pop(path, None)

@@ -1,10 +1,12 @@
 """A host: one clock, one disk, some nodes, and the ways to hurt them. The virtual driver of nodes.
 
     up --kill/power cut--> down --boot--> up --freeze--> frozen --thaw--> up
+                                                         frozen --kill/power cut--> down
 
-A host that is down hears nothing. A frozen host hears everything later, all at once, as far as its
-buffers hold: `RECEIVE_BUFFER_BYTES` of datagrams and `LINE_BUFFER_BYTES` per serial line.
-Each boot is a *life*; what was scheduled in one life never reaches the next.
+Any other transition is a ValueError. A host that is down hears nothing. A frozen host hears
+everything later, as far as its buffers hold: `RECEIVE_BUFFER_BYTES` of datagrams, and of each
+serial line `LINE_BUFFER_BYTES`, which come in one piece. Each boot is a *life*; what was scheduled
+in one life never reaches the next.
 """
 
 from collections import deque
@@ -95,7 +97,8 @@ class Host:
         self._slots: list[_Slot] = []
         self._hearing: dict[int | str, list[_Slot]] = {}  # by port, line or topic
         self._queue: deque[tuple[_Slot, Event]] = deque()
-        self._held: list[tuple[Sequence[_Slot], Event]] = []
+        self._held: list[tuple[Sequence[_Slot], Event]] = []  # while frozen
+        self._unread: dict[str, bytes] = {}  # while frozen, by line
 
     def add(self, name: str, factory: NodeFactory, hears: Collection[int | str]) -> None:
         """A node, and what it hears: UDP ports (int), serial lines and topics (text)."""
@@ -108,36 +111,53 @@ class Host:
 
     def boot(self) -> None:
         """Start every node from what the disk holds."""
-        self.up, self.frozen, self.fault = True, False, -1
+        self._require(not self.up, "boot")
+        self.up, self.fault = True, -1
         self.lives.append([self._world.now_ns(), None])
-        nodes = [slot.factory() for slot in self._slots]
-        for slot, node in zip(self._slots, nodes, strict=True):
-            slot.node, slot.wakes_ns = node, None
-        for slot, node in zip(self._slots, nodes, strict=True):
-            self._call(slot, node.start, self.disk)
+        for slot in self._slots:
+            slot.wakes_ns = None
+            try:
+                slot.node = slot.factory()
+            except Exception as error:
+                self._lay_to_rest(slot, error)
+        for slot in self._slots:
+            if slot.node is not None:
+                self._call(slot, slot.node.start, self.disk)
         self._drain()
 
     def die(self, fault: int) -> None:
         """Every process is gone; the disk stays."""
+        self._require(self.up, "die")
         self.up, self.frozen, self.fault = False, False, fault
         self.lives[-1][1] = self._world.now_ns()
         self._queue.clear()
         self._held.clear()
+        self._unread.clear()
         for slot in self._slots:
             slot.node = None
 
     def freeze(self, fault: int) -> None:
         """Every process stops where it is."""
+        self._require(self.up and not self.frozen, "freeze")
         self.frozen, self.fault = True, fault
 
     def thaw(self) -> None:
         """Every process goes on; it hears now what its buffers held."""
+        self._require(self.frozen, "thaw")
         self.frozen, self.fault = False, -1
         held, self._held = self._held, []
+        unread, self._unread = self._unread, {}
+        for line, data in unread.items():
+            self.reads(LineData(line, data))
         for slots, event in held:
             self._tell(slots, event)
         for slot in self._slots:
             self._plan(slot)
+
+    def _require(self, can: bool, what: str) -> None:
+        if not can:
+            state = "frozen" if self.frozen else "up" if self.up else "down"
+            raise ValueError(f"Host {self.name} is {state}: it cannot {what}.")
 
     # --- what reaches the host ---
 
@@ -155,19 +175,17 @@ class Host:
 
     def reads(self, event: LineData | LineSeconds) -> None:
         """Bytes arrive on a serial line; a host that is down loses them."""
-        if self.up and not (self.frozen and not self._room(event)):
+        if self.frozen and isinstance(event, LineData):
+            unread = self._unread.get(event.line, b"") + event.data
+            if len(unread) <= LINE_BUFFER_BYTES:
+                self._unread[event.line] = unread
+        elif self.up and not self.frozen:
             self._tell(self._hearing.get(event.line, ()), event)
 
-    def _room(self, event: Event) -> bool:
-        """Whether a frozen host's buffers can keep the event until it thaws."""
-        if isinstance(event, Datagram):
-            kept = [held for _, held in self._held if isinstance(held, Datagram)]
-            return sum(len(held.data) for held in kept) + len(event.data) <= RECEIVE_BUFFER_BYTES
-        if isinstance(event, LineData):
-            lines = [held for _, held in self._held if isinstance(held, LineData)]
-            mine = sum(len(held.data) for held in lines if held.line == event.line)
-            return mine + len(event.data) <= LINE_BUFFER_BYTES
-        return False
+    def _room(self, datagram: Datagram) -> bool:
+        """Whether a frozen host's buffers can keep the datagram until it thaws."""
+        kept = (len(held.data) for _, held in self._held if isinstance(held, Datagram))
+        return sum(kept) + len(datagram.data) <= RECEIVE_BUFFER_BYTES
 
     # --- driving nodes ---
 
@@ -189,10 +207,9 @@ class Host:
         """Ask a node something now, and carry out what it wants."""
         now_ns = self._world.now_ns()
         try:
-            effects = ask(*what, Now(Monotonic(now_ns), self.clock.utc_ns(now_ns)))
+            effects = tuple(ask(*what, Now(Monotonic(now_ns), self.clock.utc_ns(now_ns))))
         except Exception as error:
-            slot.node = None
-            self._world.log(f"{self.name}/{slot.name}", "node died", {"error": repr(error)})
+            self._lay_to_rest(slot, error)
             return
         for effect in effects:
             reason = self._perform(slot, effect)
@@ -203,14 +220,27 @@ class Host:
 
     def _plan(self, slot: _Slot) -> None:
         """See that `advance` comes at the node's deadline."""
-        if slot.node is None:
-            return
-        deadline = slot.node.deadline()
+        deadline = self._deadline(slot)
         if deadline is None or (slot.wakes_ns is not None and slot.wakes_ns <= deadline):
             return
         slot.wakes_ns = max(deadline, self._world.now_ns())
         life = len(self.lives)
         self._world.call_at(slot.wakes_ns, lambda: self._wake(slot, life))
+
+    def _deadline(self, slot: _Slot) -> int | None:
+        """The deadline of a node that lives."""
+        if slot.node is None:
+            return None
+        try:
+            return slot.node.deadline()
+        except Exception as error:
+            self._lay_to_rest(slot, error)
+            return None
+
+    def _lay_to_rest(self, slot: _Slot, error: Exception) -> None:
+        """A node raised: it is gone until the host boots again."""
+        slot.node = None
+        self._world.log(f"{self.name}/{slot.name}", "node died", {"error": repr(error)})
 
     def _wake(self, slot: _Slot, life: int) -> None:
         now_ns = self._world.now_ns()
@@ -219,7 +249,7 @@ class Host:
         slot.wakes_ns = None
         if self.frozen:
             return  # thaw() plans anew
-        deadline = slot.node.deadline()
+        deadline = self._deadline(slot)
         if deadline is None or deadline > now_ns:
             self._plan(slot)
             return
@@ -261,12 +291,12 @@ class Host:
     def _sync(self, slot: _Slot, paths: tuple[str, ...]) -> None:
         """What the files hold now will be durable, unless the host dies first."""
         life = len(self.lives)
-        sizes = [(path, self.disk.size_of(path)) for path in paths]
+        asked = [self.disk.ask_sync(path) for path in paths]
 
         def done() -> None:
             if self.up and life == len(self.lives):
-                for path, size in sizes:
-                    self.disk.sync(path, size)
+                for each in asked:
+                    self.disk.sync(each)
                 self._tell((slot,), Synced(paths))
 
         self._world.call_at(self._world.now_ns() + SYNC_NS, done)

@@ -1,0 +1,138 @@
+"""A scenario's faults on the world's clock, refused where they could not be carried out.
+
+The rules:
+
+1. A fault begins when every host has booted, and is over before the run looks for convergence.
+2. What takes a host away (kill, power cut, center down, freeze) needs a host that is there: of one
+   host such faults may neither overlap nor touch. Nor may two drifts of a clock, two fillings of a
+   disk or two deaths of a preamplifier: the end of one would end both.
+3. Outages of a link may overlap: it is dark as long as one lasts.
+4. Every address belongs to one host, moves included.
+5. A site is frozen in fidelity `words` only: else nobody can tell what its line buffer keeps.
+"""
+
+from itertools import combinations
+
+from fieldproof.faults import (
+    MID_WRITE_WITHIN_S,
+    CenterDown,
+    ClockDrift,
+    DeadPreamplifier,
+    DiskFull,
+    Fault,
+    Freeze,
+    Kill,
+    MoveAddress,
+    PowerCut,
+    RotRecord,
+    Timed,
+)
+from fieldproof.inflict import Inflicted
+from fieldproof.scenario import LEAD_S, Scenario
+from fieldproof_contract import SECOND_NS
+from fieldproof_simulators.machines.clock import TrueUtc
+
+BOOTED_NS = 60 * SECOND_NS
+"""True time by which every host is up: sites boot at their phase within the first minute."""
+
+_EXCLUSIVE = ((Kill, PowerCut, CenterDown, Freeze), (ClockDrift,), (DiskFull,), (DeadPreamplifier,))
+"""Kinds of faults of which a host can have one at a time."""
+
+_OF_A_SITE = (DeadPreamplifier, RotRecord)
+
+
+def plan(scenario: Scenario, utc: TrueUtc) -> list[Inflicted]:
+    """The faults, in the scenario's order. Raises ValueError, one sentence, for the rules above."""
+    _check_addresses(scenario)
+    planned = []
+    for index, timed in enumerate(scenario.faults):
+        at_ns = _true_ns(scenario, utc, timed.when)
+        until_ns = None if timed.until is None else _true_ns(scenario, utc, timed.until)
+        item = Inflicted(index, timed, at_ns, until_ns)
+        _check_host(scenario, timed)
+        if at_ns < BOOTED_NS or _over_ns(item) > _last_ns(scenario, utc):
+            raise ValueError(
+                f"{_named(timed)} in scenario {scenario.name} is not over in the scenario's time: "
+                f"let it happen between {scenario.starts} and {scenario.lasts} later."
+            )
+        planned.append(item)
+    for one, other in combinations(planned, 2):
+        _check_apart(scenario, one, other)
+    return planned
+
+
+def _true_ns(scenario: Scenario, utc: TrueUtc, when: str) -> int:
+    since_start_ns = round(scenario.instant_s(when) * SECOND_NS)
+    return utc.when(scenario.starts_utc_s * SECOND_NS + since_start_ns)
+
+
+def _last_ns(scenario: Scenario, utc: TrueUtc) -> int:
+    return utc.when((scenario.starts_utc_s + scenario.lasts_s + LEAD_S) * SECOND_NS)
+
+
+def _over_ns(item: Inflicted) -> int:
+    """True time from which on nothing comes of a fault, but for datagrams that it waits for."""
+    match item.timed.fault:
+        case PowerCut(_, restart_after_s, True):
+            lasts_s = MID_WRITE_WITHIN_S + restart_after_s
+        case Kill(_, restart_after_s) | PowerCut(_, restart_after_s):
+            lasts_s = restart_after_s
+        case _:
+            return item.at_ns if item.until_ns is None else item.until_ns
+    return item.at_ns + round(lasts_s * SECOND_NS)
+
+
+def _named(timed: Timed) -> str:
+    return f"{type(timed.fault).__name__} at {timed.when}"
+
+
+def _check_host(scenario: Scenario, timed: Timed) -> None:
+    """Whether the host is one to which such a fault can happen."""
+    host, center = getattr(timed.fault, "host", None), scenario.center.name
+    wrong = None
+    if isinstance(timed.fault, _OF_A_SITE) and host == center:
+        wrong = f"names the center {host}: only a site has a riometer and an archive of its own"
+    elif isinstance(timed.fault, CenterDown) and host != center:
+        wrong = f"names {host}: the center is {center}, and a site that goes down is a Kill"
+    elif isinstance(timed.fault, Freeze) and host != center and scenario.fidelity != "words":
+        wrong = (
+            f"freezes the site {host}: what its line buffer keeps can be told in fidelity `words` "
+            "only"
+        )
+    if wrong is not None:
+        raise ValueError(f"{_named(timed)} in scenario {scenario.name} {wrong}.")
+
+
+def _check_apart(scenario: Scenario, one: Inflicted, other: Inflicted) -> None:
+    """Whether two faults can both happen to their host."""
+    host = _claimed(one.timed.fault)
+    if host is None or host != _claimed(other.timed.fault):
+        return
+    first, second = sorted((one, other), key=lambda item: item.at_ns)
+    if second.at_ns <= _over_ns(first):
+        raise ValueError(
+            f"{_named(second.timed)} in scenario {scenario.name} strikes {host[1]} before "
+            f"{_named(first.timed)} is over there: keep them apart."
+        )
+
+
+def _claimed(fault: Fault) -> tuple[int, str] | None:
+    """What a fault has for itself while it lasts: a group of `_EXCLUSIVE` and a host."""
+    for group, kinds in enumerate(_EXCLUSIVE):
+        if isinstance(fault, kinds):
+            return group, fault.host
+    return None
+
+
+def _check_addresses(scenario: Scenario) -> None:
+    moves = [timed.fault for timed in scenario.faults if isinstance(timed.fault, MoveAddress)]
+    used = [(node.address, node.name) for node in scenario.nodes]
+    used += [(move.to, move.host) for move in moves]
+    owners: dict[str, str] = {}
+    for address, host in used:
+        owner = owners.setdefault(address, host)
+        if owner != host:
+            raise ValueError(
+                f"Hosts {owner} and {host} of scenario {scenario.name} share the address "
+                f"{address}: give each its own."
+            )

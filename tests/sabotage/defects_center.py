@@ -1,0 +1,193 @@
+"""Defects of the center while records come in: what it keeps, files and refuses."""
+
+import dataclasses
+from types import SimpleNamespace
+
+from planted import (
+    ACCOUNTED,
+    IN_ORDER,
+    NOTHING_REFUSED,
+    RAW,
+    TO_EDGE,
+    Defect,
+    all_but,
+    night,
+)
+
+from fieldproof.checks import quarantined
+from fieldproof.faults import CenterDown, Duplicate, Reorder, Spoof, at
+from fieldproof_contract import Append, Datagram, Replace, Truncate
+from fieldproof_reference.center.receive import Receive
+from fieldproof_reference.center.validate import Validate
+from fieldproof_reference.formats import trees, xrio
+
+
+class AppendsByArrival(Validate):
+    """A record that comes late is appended, where it should be put in its place."""
+
+    def _judge(self, entry, data):
+        return tuple(
+            Append(effect.path, data)
+            if isinstance(effect, Replace) and effect.path.startswith("riometer/")
+            else effect
+            for effect in super()._judge(entry, data)
+        )
+
+
+class AcceptsDuplicates(Validate):
+    """A record is filed as often as it comes."""
+
+    def _judge(self, entry, data):
+        self._shelf.forget_all()
+        effects = super()._judge(entry, data)
+        return effects or (Append(trees.hour_path("daws", xrio.timestamp_s(data)), data),)
+
+
+class FilesByHourOfArrival(Validate):
+    """A record goes to the file of the hour in which it came, not to that of its first sample."""
+
+    def _judge(self, entry, data):
+        path = trees.hour_path("daws", entry.arrived_utc_ns // 10**9)
+        return tuple(
+            dataclasses.replace(effect, path=path) if isinstance(effect, Append) else effect
+            for effect in super()._judge(entry, data)
+        )
+
+
+class RejectsOddSeconds(Validate):
+    """A record with a second of 59 or 61 samples is refused."""
+
+    def _reason(self, data, arrived_s):
+        odd = set(data[24 :: xrio.POINT_BYTES]) != {60}
+        return super()._reason(data, arrived_s) or ("odd second" if odd else None)
+
+
+class SiteCaseNotFolded(Validate):
+    """The site of a record, in upper case, is looked up among sites in lower case."""
+
+    def _reason(self, data, arrived_s):
+        known = data[4:8].decode("latin-1") in self._sites
+        return super()._reason(data, arrived_s) or (None if known else "unknown site")
+
+
+class AcceptsTruncated(Validate):
+    """A datagram is filed though it is shorter than its own header says."""
+
+    def _reason(self, data, arrived_s):
+        reason = super()._reason(data, arrived_s)
+        return None if reason == "total length" else reason
+
+
+class RefusedIsThrownAway(Validate):
+    """What may not be filed is noted in the quarantine, but its bytes are not kept."""
+
+    def _judge(self, entry, data):
+        effects = super()._judge(entry, data)
+        return tuple(effect for effect in effects if not isinstance(effect, Replace))
+
+
+class RestartEmptiesOpenHour(Validate):
+    """A start opens the hour file for writing, which empties it, and goes on from there."""
+
+    def start(self, disk, now):
+        effects = super().start(disk, now)
+        self._pointers = {path: disk.size(path) for path in self._news}
+        return effects + tuple(Truncate(path, 0) for path in disk.listing("riometer/")[-1:])
+
+
+class RestartForgetsUnread(Validate):
+    """A start takes it that all that was received before has been filed."""
+
+    def _read_again(self, now):
+        super()._read_again(now)
+        self._pointers = {path: self._disk.size(path) for path in self._news}
+
+
+class OffsetFromZeroAfterRestart(Receive):
+    """The offset in an index line counts the bytes of this life of the process."""
+
+    def start(self, disk, now):
+        effects = super().start(disk, now)
+        before = {path: disk.size(path) for path in disk.listing("udp/")}
+        self._disk = SimpleNamespace(size=lambda path: (disk.size(path) or 0) - before.get(path, 0))
+        return effects
+
+
+class RawFileRewritten(Receive):
+    """After a restart the raw file of the hour is begun anew."""
+
+    _begun = False
+
+    def receive(self, event, now):
+        effects = super().receive(event, now)
+        if isinstance(event, Datagram) and not self._begun:
+            self._begun = True
+            effects = (Replace(effects[0].path, event.data), *effects[1:])
+        return effects
+
+
+class RawWithoutDuplicates(Receive):
+    """A datagram that is the same as the one before is not kept in the raw tree."""
+
+    _last = None
+
+    def receive(self, event, now):
+        if event == self._last:
+            return ()
+        self._last = event if isinstance(event, Datagram) else self._last
+        return super().receive(event, now)
+
+
+SHORT, VERSION = quarantined("total length", 1), quarantined("version", 1)
+RESTART = at("22:30:10", CenterDown(), until="22:30:40")
+"""Between two datagrams, and before the first of them was looked at."""
+
+DEFECTS = (
+    Defect(
+        "validate",
+        AppendsByArrival,
+        IN_ORDER,
+        night(at("22:10:30", Reorder("vsat")), claims=all_but(TO_EDGE)),
+    ),
+    Defect(
+        "validate",
+        AcceptsDuplicates,
+        ACCOUNTED,
+        night(at("22:10:30", Duplicate("vsat")), claims=all_but(TO_EDGE, IN_ORDER)),
+    ),
+    Defect("validate", FilesByHourOfArrival, TO_EDGE, night()),
+    Defect("validate", RejectsOddSeconds, NOTHING_REFUSED, night(reconciles=True)),
+    Defect(
+        "validate", SiteCaseNotFolded, TO_EDGE, night(claims=all_but(IN_ORDER, NOTHING_REFUSED))
+    ),
+    Defect(
+        "validate",
+        AcceptsTruncated,
+        SHORT,
+        night(
+            at("22:10:40", Spoof("short", "daws")),
+            claims=(*all_but(TO_EDGE, ACCOUNTED, NOTHING_REFUSED), SHORT),
+        ),
+    ),
+    Defect(
+        "validate",
+        RefusedIsThrownAway,
+        VERSION,
+        night(
+            at("22:10:40", Spoof("version", "daws")),
+            claims=(*all_but(NOTHING_REFUSED), VERSION),
+        ),
+    ),
+    Defect("validate", RestartEmptiesOpenHour, TO_EDGE, night(RESTART)),
+    Defect("validate", RestartForgetsUnread, TO_EDGE, night(RESTART)),
+    Defect(
+        "receive",
+        OffsetFromZeroAfterRestart,
+        RAW,
+        night(RESTART, claims=all_but(TO_EDGE, ACCOUNTED)),
+    ),
+    Defect(
+        "receive", RawFileRewritten, RAW, night(RESTART, claims=all_but(TO_EDGE, NOTHING_REFUSED))
+    ),
+    Defect("receive", RawWithoutDuplicates, RAW, night(at("22:10:30", Duplicate("vsat")))),
+)

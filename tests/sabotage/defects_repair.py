@@ -1,0 +1,201 @@
+"""Defects of reconciliation: what the center asks for, and what it does with the answer."""
+
+from planted import (
+    ACCOUNTED,
+    CLAIMS,
+    IN_ORDER,
+    NOTHING_REFUSED,
+    TO_EDGE,
+    Defect,
+    all_but,
+    night,
+)
+
+from fieldproof.checks import quarantined, sometimes, wire_bytes
+from fieldproof.checks.world import Settled
+from fieldproof.faults import Corrupt, Lose, Outage, RotRecord, at
+from fieldproof_contract import Monotonic
+from fieldproof_reference.center import reconcile
+from fieldproof_reference.center.assemble import assembled
+from fieldproof_reference.center.reconcile import Level, Reconcile
+from fieldproof_reference.center.validate import Validate
+from fieldproof_reference.formats import trees
+from fieldproof_reference.formats.days import DAY_S, HOUR_S
+from fieldproof_reference.protocols.repair import unpack_body
+
+
+class TailGapUnseen(Reconcile):
+    """What is missing after a day's last record is not seen: only neighbours are compared."""
+
+    def _ask(self, case, day, now):
+        effects = super()._ask(case, day, now)
+        inner = [gap for gap in case.gaps if gap.before_s < DAY_S]
+        return effects if inner else self._prove(case, day, now)
+
+
+class GapAcrossTheHourUnseen(Reconcile):
+    """Hour files are looked at one by one: a gap from one to the next is not seen."""
+
+    def _ask(self, case, day, now):
+        effects = super()._ask(case, day, now)
+        inner = [gap for gap in case.gaps if (gap.after_s or 0) // HOUR_S == gap.before_s // HOUR_S]
+        return effects if inner else self._prove(case, day, now)
+
+
+class MissingDayNotAsked(Reconcile):
+    """A day of which nothing came has no folder, and days without a folder are not looked at."""
+
+    def _open(self, of, now):
+        if self._disk.listing(trees.day_folder(of.site, of.day * DAY_S)):
+            super()._open(of, now)
+
+
+class FetchesEverything(Reconcile):
+    """Whatever is missing, the whole day is asked for."""
+
+    def _ask(self, case, day, now):
+        case.level = Level.DAY
+        return super()._ask(case, day, now)
+
+
+class PatchAppliedTwice(Reconcile):
+    """What an answer brought is put in once more, beside itself."""
+
+    def _promote(self, case, before, after, groups, now):
+        patch = b"".join(item for items in groups for item in items)
+        twice = {hour: data.replace(patch, patch + patch) for hour, data in after.items()}
+        return super()._promote(case, before, twice, groups, now)
+
+
+class DigestNotCompared(Reconcile):
+    """An answer that fills the gaps is believed, whatever the edge's digest of the day is."""
+
+    def _apply(self, case, reply, now):
+        limit = reconcile.MOST_DAY_BYTES
+        groups = unpack_body(reply.codec, reply.body, case.gaps, case.of.day, limit)
+        day = assembled(self._read_day(case.of), case.of.day, case.gaps, groups)
+        digest = reconcile._digest(case.of, day)
+        return super()._apply(case, reply._replace(digest=digest), now)
+
+
+class PatchReplacesTheFile(Reconcile):
+    """An hour file that is good but for a gap is overwritten with the few records that came."""
+
+    def _promote(self, case, before, after, groups, now):
+        patch = b"".join(item for items in groups for item in items)
+        short = {hour: patch if patch in data else data for hour, data in after.items()}
+        return super()._promote(case, before, short, groups, now)
+
+
+class DisplacedIsDropped(Reconcile):
+    """A record that gives way to the edge's version of the hour is not kept in quarantine."""
+
+    def _promote(self, case, before, after, groups, now):
+        effects = super()._promote(case, before, after, groups, now)
+        return tuple(effect for effect in effects if "quarantine" not in str(effect))
+
+
+class NotValidatedAfterwards(Validate):
+    """Hour files that reconciliation changed are not validated again."""
+
+    def _again(self, path, now):
+        return ()
+
+
+class AsksWithoutPatience(Reconcile):
+    """An answer that takes longer than 50 ms is asked for again, and again."""
+
+    def _send(self, case, now):
+        effects = super()._send(case, now)
+        case.due = Monotonic(now.monotonic + 50_000_000)
+        return effects
+
+
+class AsksOnce(Reconcile):
+    """A request that was lost is not repeated."""
+
+    def _go_on(self, case, now):
+        effects = () if case.request else super()._go_on(case, now)
+        case.due = Monotonic(now.monotonic + 10**18)
+        return effects
+
+
+SETTLED = Settled()
+BUDGET = wire_bytes("vsat", "repair", at_most=400)
+REVALIDATED = sometimes("revalidated", "center/validate")
+DISPLACED = quarantined("not at the edge", 1)
+LOSS = at("22:10:30", Lose("vsat", count=2))
+
+
+def repaired(*faults, claims=CLAIMS):
+    """A night that ends with a repair."""
+    return night(*faults, claims=claims, reconciles=True)
+
+
+DEFECTS = (
+    Defect(
+        "reconcile",
+        TailGapUnseen,
+        SETTLED,
+        repaired(at("23:59:30", Lose("vsat")), claims=all_but(TO_EDGE)),
+    ),
+    Defect(
+        "reconcile",
+        GapAcrossTheHourUnseen,
+        SETTLED,
+        repaired(at("22:59:30", Lose("vsat", count=2)), claims=all_but(TO_EDGE)),
+    ),
+    Defect(
+        "reconcile",
+        MissingDayNotAsked,
+        SETTLED,
+        repaired(
+            at("20:51:01", Outage("vsat"), until="+1d00:00:30"), claims=all_but(TO_EDGE, IN_ORDER)
+        ),
+    ),
+    Defect("reconcile", FetchesEverything, BUDGET, repaired(LOSS, claims=(*CLAIMS, BUDGET))),
+    Defect(
+        "reconcile",
+        PatchAppliedTwice,
+        SETTLED,
+        repaired(LOSS, claims=all_but(TO_EDGE, ACCOUNTED, IN_ORDER)),
+    ),
+    Defect(
+        "reconcile",
+        DigestNotCompared,
+        SETTLED,
+        repaired(
+            LOSS,
+            at("22:30:30", Corrupt("vsat")),
+            claims=all_but(TO_EDGE, ACCOUNTED, NOTHING_REFUSED),
+        ),
+    ),
+    Defect(
+        "reconcile",
+        PatchReplacesTheFile,
+        SETTLED,
+        repaired(LOSS, claims=all_but(TO_EDGE, NOTHING_REFUSED)),
+    ),
+    Defect(
+        "reconcile",
+        DisplacedIsDropped,
+        DISPLACED,
+        repaired(
+            at("22:20:30", RotRecord("daws", bit=1603)),
+            claims=(*all_but(NOTHING_REFUSED), DISPLACED),
+        ),
+    ),
+    Defect(
+        "validate",
+        NotValidatedAfterwards,
+        REVALIDATED,
+        repaired(LOSS, claims=(*CLAIMS, REVALIDATED)),
+    ),
+    Defect("reconcile", AsksWithoutPatience, BUDGET, repaired(LOSS, claims=(*CLAIMS, BUDGET))),
+    Defect(
+        "reconcile",
+        AsksOnce,
+        SETTLED,
+        repaired(at("23:55:30", Outage("vsat"), until="+1d00:05:00"), claims=all_but(TO_EDGE)),
+    ),
+)
