@@ -260,7 +260,7 @@ def _run_one(job: Job, store: RunStore, arguments: argparse.Namespace) -> Report
     run_dir = store.new(scenario.name)
     try:
         _let_happen(job, run_dir, arguments.quiet)
-        report = judge(run_dir)
+        report = judge(run_dir, in_parallel=True)
     except catalog.MalformedScenario:
         raise
     except KeyboardInterrupt:
@@ -329,7 +329,7 @@ def _check(arguments: argparse.Namespace) -> int:
     store = RunStore(arguments.runs)
     run_dir = store.open(arguments.run)
     with _evidence(run_dir, "judged", arguments.verbose):
-        report = judge(run_dir)
+        report = judge(run_dir, in_parallel=True)
     store.complete(run_dir)
     _print_report(report, run_dir, arguments.json)
     return report.exit

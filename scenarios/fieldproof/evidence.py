@@ -94,6 +94,20 @@ class Evidence:
         self.arrivals = lru_cache(maxsize=None)(self._arrivals)
         self.hour_files = lru_cache(maxsize=None)(self._hour_files)
 
+    def twins(self) -> tuple[tuple[Path, worldfile.WorldRecord], ...]:
+        """Other runs beside this one that ran the same capsule with the same code."""
+        same = ("scenario.json", "versions.json")
+        mine = [_content(self.run_dir / name) for name in same]
+        beside = sorted(self.run_dir.resolve().parent.glob(f"{self.scenario.name}-*"))
+        return tuple(
+            (path, worldfile.read(path / "world.json"))
+            for path in beside
+            if path != self.run_dir.resolve()
+            and None not in mine
+            and [_content(path / name) for name in same] == mine
+            and (path / "world.json").exists()
+        )
+
     # --- places and times ---
 
     @cached_property
@@ -401,6 +415,10 @@ class Evidence:
         """The index of an arrival file."""
         path = self.center_disk / f"{file.path}.idx"
         return idx.parse(path.read_bytes() if path.exists() else b"")
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
 
 
 def _walk(run_dir: Path, site: str) -> Partition:

@@ -1,9 +1,9 @@
 """The judge: claims on a run directory, and the report that they add up to.
 
-Every run is judged by the same implicit claims (the log is intact, the world settled, every fault
-acted, no node died of itself, something was produced) and by those of its scenario, in this order.
-A checker that raises leaves its claim undecided and marks a fault of the harness: it never counts
-as passed.
+Every run is judged by the same implicit claims (the log is intact and that of every equal run, the
+world settled, every fault acted, no node died of itself, something was produced) and by those of
+its scenario, in this order. A checker that raises leaves its claim undecided and marks a fault of
+the harness: it never counts as passed.
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ import msgspec
 
 from fieldproof import catalog
 from fieldproof.checks.claim import Claim
-from fieldproof.checks.world import FaultsFired, LogIntact, NodesLived, Produced, Settled
+from fieldproof.checks.world import FaultsFired, LogIntact, NodesLived, Produced, Repeats, Settled
 from fieldproof.evidence import Evidence
 from fieldproof.store import write_document
 from fieldproof.verdict import (
@@ -29,6 +29,7 @@ from fieldproof.verdict import (
 
 IMPLICIT: tuple[Claim, ...] = (
     LogIntact(),
+    Repeats(),
     Settled(),
     FaultsFired(),
     NodesLived(),
@@ -39,12 +40,14 @@ IMPLICIT: tuple[Claim, ...] = (
 TIER = "virtual"
 
 
-def judge(run_dir: Path) -> Report:
+def judge(run_dir: Path, in_parallel: bool = False) -> Report:
     """Judge the run in `run_dir` and write its `verdict.json` and `ledger.jsonl`.
 
+    `in_parallel`: a long run may use other processes, which import the caller's main module again.
     Raises ValueError, one sentence, where the directory is not a whole run."""
     evidence = Evidence(run_dir)
-    evidence.walk_ahead()
+    if in_parallel:
+        evidence.walk_ahead()
     claims = tuple(result_of(claim, evidence) for claim in (*IMPLICIT, *evidence.scenario.checks))
     summary, ledger = _books(evidence)
     verdict, code = overall(claims)

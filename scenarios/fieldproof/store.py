@@ -11,9 +11,11 @@ on disk until somebody deletes it. The store deletes nothing and gives no name o
 
 import difflib
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import re
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -23,6 +25,12 @@ from fieldproof.verdict import SCHEMA, Report
 
 ROOT_VARIABLE = "FIELDPROOF_RUNS"
 LATEST = "latest"
+PACKAGES = (
+    "fieldproof_contract",
+    "fieldproof_reference",
+    "fieldproof_simulators",
+    "fieldproof",
+)
 WORLD_SCHEMA = "fieldproof-world/1"
 
 
@@ -169,12 +177,24 @@ def _versions() -> bytes:
         "implementation": platform.python_implementation(),
         "platform": platform.platform(),
         "commit": _commit(Path(__file__).resolve().parents[2]),
+        "code_sha256": _code_sha256(),
         **{
             name: importlib.metadata.version(name)
             for name in ("fieldproof", "numpy", "simpy", "msgspec")
         },
     }
     return msgspec.json.format(msgspec.json.encode(versions), indent=1)
+
+
+def _code_sha256() -> str:
+    """Which code runs here, committed or not: SHA-256 over the source files of our packages."""
+    digest = sha256()
+    for package in PACKAGES:
+        spec = importlib.util.find_spec(package)
+        for folder in (spec and spec.submodule_search_locations) or ():
+            for path in sorted(Path(folder).rglob("*.py")):
+                digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def _commit(checkout: Path) -> str | None:

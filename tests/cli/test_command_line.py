@@ -54,7 +54,7 @@ class StandIn:
         write_document(run_dir / "world.json", b'{"schema": "fieldproof-world/1"}')
         on_progress(1.0, 4_800_000_000_000)
 
-    def judge(self, run_dir):
+    def judge(self, run_dir, in_parallel=False):
         scenario, seed = self.capsule(run_dir)
         outcome = self.outcomes.get(scenario.name, "pass")
         if isinstance(outcome, BaseException):

@@ -66,7 +66,7 @@ def test_the_root_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest
 def test_a_new_run_says_what_made_it(tmp_path: Path):
     """versions.json names the interpreter, the packages, the platform and the commit or null."""
     versions = json.loads((RunStore(tmp_path).new("quiet-hour") / "versions.json").read_text())
-    named = "commit fieldproof implementation msgspec numpy platform python simpy"
+    named = "code_sha256 commit fieldproof implementation msgspec numpy platform python simpy"
     assert named.split() == sorted(versions)
     assert versions["commit"] is None or re.fullmatch("[0-9a-f]{40}", versions["commit"])
 

@@ -320,5 +320,6 @@ def test_more_losses_than_declared_fail_accounted(history, kit):
 
 def test_a_node_that_died_by_itself_fails_nodes_lived(history):
     """An exception in a node is a defect of the system, whatever else still holds."""
-    history.log.append({"ns": 5, "where": "daws/filing", "what": "node died", "error": "KeyError()"})
+    died = {"ns": 5, "where": "daws/filing", "what": "node died", "error": "KeyError()"}
+    history.log.append(died)
     assert {"nodes_lived"} == failing(history)

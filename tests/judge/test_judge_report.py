@@ -69,7 +69,7 @@ def test_the_report_is_stored_and_says_what_was_judged(history):
     root = history.write()
     report = judge(root)
     assert report == msgspec.json.decode((root / "verdict.json").read_bytes(), type=Report)
-    implicit = ["log_intact", "settled", "faults_fired", "nodes_lived", "produced"]
+    implicit = ["log_intact", "repeats", "settled", "faults_fired", "nodes_lived", "produced"]
     names = [claim.name for claim in report.claims]
     assert implicit + [claim.name for claim in history.checks] == names
     assert Exit.PASS == report.exit

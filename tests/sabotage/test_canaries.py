@@ -204,3 +204,16 @@ def test_an_unseeded_number_shows_in_a_second_run(is_seeded, broken, tmp_path):
         runs.append((report.log_sha256, report.generators_end))
     one, two = runs
     assert (is_seeded, is_seeded) == (one[0] == two[0], one[1] == two[1])
+
+
+def test_an_unseeded_number_makes_the_second_run_undecided(broken, tmp_path):
+    """The second of two equal runs beside each other is a harness fault where they differ."""
+    broken(virtual, "child_seed", lambda seed, *args: secrets.randbits(63))
+    scenario = replace(NIGHT, links=(Link("vsat", "certus-350"),), checks=(ACCOUNTED,))
+    codes = []
+    for number in (1, 2):
+        run_dir = tmp_path / f"{scenario.name}-{number:04d}"
+        run_dir.mkdir()
+        (run_dir / "versions.json").write_text("{}")
+        codes.append(judged(scenario, run_dir).exit)
+    assert Exit.HARNESS_FAULT == codes[1]

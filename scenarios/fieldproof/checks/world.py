@@ -83,6 +83,26 @@ class NodesLived(Struct, frozen=True, tag="nodes_lived"):
         return result(self, not died, 0, len(died), "nodes died", said)
 
 
+class Repeats(Struct, frozen=True, tag="repeats"):
+    """Where the same capsule was run before by the same code, and its run lies beside this one,
+    both have the same log, and their random generators ended in the same state."""
+
+    @property
+    def name(self) -> str:
+        """As in a report."""
+        return "repeats"
+
+    def judge(self, evidence: "Evidence") -> ClaimResult:
+        """By the runs beside it. Raises ValueError where one is another: an unseeded draw, or a
+        dependence on the machine, makes every verdict worthless."""
+        twins = evidence.twins()
+        mine = (evidence.world.log_sha256, evidence.world.generators_end)
+        for path, world in twins:
+            if (world.log_sha256, world.generators_end) != mine:
+                raise ValueError(f"{path} ran the same capsule with the same code and another end")
+        return result(self, True, "same log", f"{len(twins)} earlier", "runs")
+
+
 class Produced(Struct, frozen=True, tag="produced"):
     """The instruments of the run produced something: a run of nothing proves nothing."""
 
