@@ -10,7 +10,6 @@ The world carries faults out (`kill`, `cut_power`, `outage`, ...); which and whe
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -26,7 +25,7 @@ from fieldproof_simulators.links.virtual import PROFILES_OWN, Packet, VirtualLin
 from fieldproof_simulators.machines.clock import HostClock, TrueUtc, iso
 from fieldproof_simulators.machines.disk import Disk
 from fieldproof_simulators.machines.host import Host
-from fieldproof_simulators.machines.platter import Platter
+from fieldproof_simulators.machines.spool import Spool
 from fieldproof_simulators.streams import child_seed
 
 HOUSEKEEPING_NS = 3_600_000_000_000
@@ -63,8 +62,7 @@ class World:
         self.hosts: dict[str, Host] = {}
         self.links: dict[str, VirtualLink] = {}
         self.event_log = EventLog(run_dir / "log.jsonl")
-        self._disks = run_dir / "disks"
-        self._writer = ThreadPoolExecutor(max_workers=1)
+        self._spool = Spool(run_dir / "disks")
         self._purposes = purposes
         self._env = simpy.Environment(initial_time=0)
         self._feeds: dict[str, list[Feed]] = {}
@@ -115,7 +113,7 @@ class World:
 
     def add_host(self, name: str, address: str) -> Host:
         """A machine with a clock disciplined by GPS and an empty disk; down until `boot`."""
-        disk = Disk(Platter(self._disks / name, self._writer))
+        disk = Disk(self._spool.platter(name))
         host = Host(name, address, HostClock(self.utc), disk, self)
         self.hosts[name] = host
         self._feeds[name] = []
@@ -157,7 +155,7 @@ class World:
         """Store every disk below the run directory; the log's SHA-256."""
         for host in self.hosts.values():
             host.disk.store_all()
-        self._writer.shutdown()
+        self._spool.finish()
         return self.event_log.close()
 
     def generators_end(self) -> Iterator[tuple[str, str]]:
@@ -190,4 +188,5 @@ class World:
     def _housekeep(self) -> None:
         for host in self.hosts.values():
             host.disk.settle_cold()
+        self._spool.announce()
         self.call_at(self.now_ns() + HOUSEKEEPING_NS, self._housekeep)

@@ -132,7 +132,7 @@ def test_whole_hours_partition_the_day():
 @given(phases, st.sets(st.integers(0, 239)), st.booleans())
 def test_losses_are_repaired_at_once(kit, phase, lost, knows):
     """Whatever records were lost, at whatever phase, the first answer makes the day the edge's."""
-    edge = disk_of(kit, cadence(phase, range(0, 240)))
+    edge = disk_of(kit, cadence(phase, range(240)))
     center = disk_of(kit, cadence(phase, [n for n in range(240) if n not in lost]))
     gaps = asked(kit, edge, center, knows)
     assert day_of(kit, edge) == repaired(kit, edge, center, gaps)

@@ -1,7 +1,6 @@
 """The disk against a model that a reader can check at a glance: bytes, and how many are durable."""
 
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from fieldproof_simulators.machines.disk import AskedSync, Disk, DiskFullError
-from fieldproof_simulators.machines.platter import Platter
+from fieldproof_simulators.machines.spool import CHILD_FRAMES, Spool
 
 PATHS = st.sampled_from(["a", "b/c"])
 DATA = st.binary(max_size=4)
@@ -24,8 +23,8 @@ class Modelled(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
-        self.writer = ThreadPoolExecutor(max_workers=1)
-        self.disk = Disk(Platter(Path(self.folder.name), self.writer))
+        self.spool = Spool(Path(self.folder.name) / "disks")
+        self.disk = Disk(self.spool.platter("host"))
         self.at: dict[str, int] = {}
         self.content: list[bytes] = []
         self.durable: list[int] = []
@@ -34,11 +33,11 @@ class Modelled(RuleBasedStateMachine):
     def teardown(self) -> None:
         """The platter ends up with exactly the model's files."""
         self.disk.store_all()
-        root = Path(self.folder.name)
+        self.spool.finish()
+        root = Path(self.folder.name) / "disks/host"
         stored = {path.relative_to(root).as_posix(): path for path in root.rglob("*")}
         found = {name: path.read_bytes() for name, path in stored.items() if path.is_file()}
         assert {path: self.content[file] for path, file in self.at.items()} == found
-        self.writer.shutdown()
         self.folder.cleanup()
 
     def make(self, path: str, content: bytes, durable: int) -> int:
@@ -186,10 +185,17 @@ TestDiskAgainstItsModel.settings = settings(max_examples=200, stateful_step_coun
 
 
 @pytest.fixture
-def disk(tmp_path: Path):
-    """An empty disk over a folder."""
-    with ThreadPoolExecutor(max_workers=1) as writer:
-        yield Disk(Platter(tmp_path, writer))
+def spool(tmp_path: Path):
+    """Where cold files go; at the end of the test they are real."""
+    opened = Spool(tmp_path / "disks")
+    yield opened
+    opened.finish()
+
+
+@pytest.fixture
+def disk(spool: Spool):
+    """An empty disk."""
+    return Disk(spool.platter("host"))
 
 
 def test_a_sync_covers_only_what_was_there_when_it_was_asked_for(disk: Disk):
@@ -264,26 +270,60 @@ def test_listing_takes_a_prefix_by_its_characters(disk: Disk):
     assert () == disk.listing("c")
 
 
-def test_cold_files_lie_on_the_platter_before_the_end(disk: Disk, tmp_path: Path):
-    """A durable file that was left alone between two rounds is a real file; one at risk is not."""
+def test_cold_files_leave_memory_and_come_back(disk: Disk):
+    """A durable file that was left alone between two rounds is cold; one at risk is not."""
     disk.replace("durable", b"1")
     disk.append("at/risk", b"2")
     disk.settle_cold()
     disk.settle_cold()
-    disk.replace("another", b"3")  # a later change waits for no writer
+    disk.replace("another", b"3")
     assert b"1" == disk.read("durable")
     assert [("at/risk", 1)] == disk.power_cut(lambda most: 0)
+    disk.append("durable", b"4")
+    assert b"14" == disk.read("durable")
+
+
+@pytest.mark.parametrize("files", [3, CHILD_FRAMES + 3])
+def test_every_file_is_real_at_the_end(files: int, tmp_path: Path):
+    """Few files are made at the end, many by a child meanwhile; later frames replace earlier."""
+    spool = Spool(tmp_path / "disks")
+    disk = Disk(spool.platter("host"))
+    for number in range(files):
+        disk.replace(f"{number % 7}/{number}", b"old")
     disk.store_all()
-    assert [b"3", b"", b"1"] == [
-        (tmp_path / name).read_bytes() for name in ("another", "at/risk", "durable")
-    ]
+    spool.announce()
+    disk.replace("1/1", b"new")
+    disk.remove("2/2")
+    disk.store_all()
+    spool.finish()
+    root = tmp_path / "disks/host"
+    expected = {f"{number % 7}/{number}": b"old" for number in range(files)} | {"1/1": b"new"}
+    del expected["2/2"]
+    found = {path for path in root.rglob("*") if path.is_file()}
+    assert expected == {path.relative_to(root).as_posix(): path.read_bytes() for path in found}
+    assert [tmp_path / "disks"] == list(tmp_path.iterdir())
 
 
 def test_a_failure_of_the_real_disk_is_not_swallowed(tmp_path: Path):
-    """A file that cannot be written to the run directory is an error at the latest at the end."""
-    (tmp_path / "file").write_bytes(b"")
-    with ThreadPoolExecutor(max_workers=1) as writer:
-        disk = Disk(Platter(tmp_path / "file", writer))
-        disk.append("a", b"1")
-        with pytest.raises(OSError, match="file"):
-            disk.store_all()
+    """A file that cannot be written to the run directory is an error at the end."""
+    spool = Spool(tmp_path / "disks")
+    (tmp_path / "disks/host").write_bytes(b"in the way")
+    disk = Disk(spool.platter("host"))
+    disk.append("a", b"1")
+    disk.store_all()
+    with pytest.raises(OSError, match="host"):
+        spool.finish()
+
+
+def test_a_child_that_cannot_write_is_not_swallowed(tmp_path: Path, capfd):
+    """Where the child fails, so does the end of the run."""
+    spool = Spool(tmp_path / "disks")
+    (tmp_path / "disks/host").write_bytes(b"in the way")
+    disk = Disk(spool.platter("host"))
+    for number in range(CHILD_FRAMES):
+        disk.replace(str(number), b"1")
+    disk.store_all()
+    spool.announce()
+    with pytest.raises(OSError, match=r"could not all be written|cannot be written"):
+        spool.finish()
+    assert "NotADirectoryError" in capfd.readouterr().err

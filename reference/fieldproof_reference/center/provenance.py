@@ -7,16 +7,13 @@ edge's (`confirmed`), and one when the edge signed another digest after that (`r
 of which no line speaks came live: the raw index has it.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from itertools import dropwhile
 
 from fieldproof_contract import SECOND_NS, Append, DiskView, Now
 from fieldproof_reference.center import SiteDay
+from fieldproof_reference.center.notes import MEMORY_DAYS, note
 from fieldproof_reference.formats.days import DAY_S, day_text
-
-MEMORY_DAYS = 31
-"""How far back a center looks for days that are not proven: our assumption, a month."""
 
 
 def path_of(case: SiteDay) -> str:
@@ -26,7 +23,7 @@ def path_of(case: SiteDay) -> str:
 
 def line(case: SiteDay, what: str, detail: Mapping[str, str | int]) -> Append:
     """Note something about a site's day."""
-    return Append(path_of(case), json.dumps({"what": what, **detail}).encode() + b"\n")
+    return note(path_of(case), {"what": what, **detail})
 
 
 def confirmed_days(disk: DiskView, sites: Iterable[str], now: Now) -> tuple[SiteDay, ...]:

@@ -7,11 +7,11 @@ The day is the day of arrival or of the decision, never one that the bytes thems
 Bytes that are already here are not written again, so a replay of the raw tree adds nothing.
 """
 
-import json
 from collections.abc import Mapping
 from hashlib import sha256
 
-from fieldproof_contract import Append, DiskView, Effects, Log, Replace, Sync
+from fieldproof_contract import DiskView, Effects, Log, Replace, Sync
+from fieldproof_reference.center.notes import note
 from fieldproof_reference.formats.days import DAY_S, day_text
 
 
@@ -23,11 +23,11 @@ def quarantine(
     folder = f"quarantine/{day_text(utc_s // DAY_S, '%Y/%m/%d')}"
     path = f"{folder}/{reason.replace(' ', '-')}-{digest[:16]}.bin"
     notes = f"{folder}/provenance.jsonl"
-    if disk.size(path) is not None:
+    if disk.size(path) is not None and digest.encode() in disk.read(notes):
         return ()
     line = {"reason": reason, "utc_s": utc_s, "bytes": len(data), "sha256": digest, **origin}
     return (
-        Append(notes, json.dumps(line).encode() + b"\n"),
+        note(notes, line),
         Sync((notes,)),
         Replace(path, data),
         Log("quarantined", {"reason": reason, "bytes": len(data), "sha": digest[:16], **origin}),

@@ -30,7 +30,7 @@ from fieldproof_contract import (
     Truncate,
 )
 from fieldproof_reference.center import ARRIVED, CenterSettings
-from fieldproof_reference.center.provenance import MEMORY_DAYS
+from fieldproof_reference.center.notes import MEMORY_DAYS
 from fieldproof_reference.formats import Malformed, idx, trees
 from fieldproof_reference.formats.days import DAY_S, day_text
 

@@ -64,6 +64,7 @@ from fieldproof_reference.center.gaps import (
     suspect_hours,
     whole_hours,
 )
+from fieldproof_reference.center.notes import MEMORY_DAYS, mended
 from fieldproof_reference.center.quarantine import quarantine
 from fieldproof_reference.formats import trees
 from fieldproof_reference.formats.days import DAY_S, HOUR_S, day_text
@@ -153,7 +154,7 @@ class Reconcile:
         for case in provenance.days_since_first(disk, self._sites, now):
             if case.day < self._day:
                 self._open(case, now)
-        return ()
+        return mended(disk, "provenance", now)
 
     def receive(self, event: Event, now: Now) -> Effects:
         """Manifests and replies, if they are authentic."""
@@ -176,7 +177,7 @@ class Reconcile:
         if now.monotonic >= self._day_ends:
             ended = self._day
             self._await_end_of_day(now)
-            for day in range(max(ended, self._day - provenance.MEMORY_DAYS), self._day):
+            for day in range(max(ended, self._day - MEMORY_DAYS), self._day):
                 for site in sorted(self._sites):
                     self._open(SiteDay(site, day), now)
         for case in self._cases.values():
@@ -214,7 +215,7 @@ class Reconcile:
         effects = self._reopen(of, manifest)
         if of in self._cases:
             self._renew(self._cases[of], manifest)
-        elif of not in self._confirmed and 0 <= self._day - of.day <= provenance.MEMORY_DAYS:
+        elif of not in self._confirmed and 0 <= self._day - of.day <= MEMORY_DAYS:
             self._manifests[of] = manifest
             if of.day < self._day:
                 self._open(of, now)

@@ -14,12 +14,10 @@ The laws:
 6. Hour files that reconciliation changed are validated again (R1-41).
 """
 
-import json
 from collections.abc import Iterable
 
 from fieldproof_contract import (
     SECOND_NS,
-    Append,
     DiskView,
     Effects,
     Event,
@@ -38,6 +36,7 @@ from fieldproof_reference.center import (
     Promoted,
     SiteDay,
 )
+from fieldproof_reference.center.notes import mended, note
 from fieldproof_reference.center.provenance import confirmed_days
 from fieldproof_reference.center.quarantine import quarantine
 from fieldproof_reference.center.receive import data_path, recent_index_paths
@@ -68,7 +67,7 @@ class Validate:
         for confirmed in confirmed_days(disk, self._sites, now):
             self._shelf.close(confirmed)
         self._read_again(now)
-        return ()
+        return mended(disk, "flags", now) + mended(disk, "quarantine", now)
 
     def receive(self, event: Event, now: Now) -> Effects:
         """Note what is new; validate again what reconciliation changed."""
@@ -154,9 +153,9 @@ class Validate:
         if not flags:
             return ()
         first_s = xrio.timestamp_s(data)
-        line = {"first_s": first_s, "flags": list(flags)}
+        line: dict[str, int | list[str]] = {"first_s": first_s, "flags": list(map(str, flags))}
         path = f"flags/{day_text(first_s // DAY_S, '%Y/%m/%d')}/{site}.jsonl"
-        return (Append(path, json.dumps(line).encode() + b"\n"),)
+        return (note(path, line),)
 
     def _again(self, path: str, now: Now) -> Effects:
         """Revalidation of a file as a whole: what it holds is true, but it may be bad (R1-42)."""

@@ -50,7 +50,7 @@ class Declare:
         self._disk: DiskView
         self._hour = 0  # number of the open hour, since 1970
         self._wake = Monotonic(0)
-        self._said: Manifest | None = None
+        self._said: list[tuple[str, int | None]] = []  # files and sizes of the last manifest
 
     def start(self, disk: DiskView, now: Now) -> Effects:
         """Declare the newest closed day again."""
@@ -99,19 +99,27 @@ class Declare:
         return effects + self._declare((hour + 1) // 24 - 1)
 
     def _declare(self, day: int) -> Effects:
-        manifest = manifest_of(self._disk, self._settings.site, day)
-        if manifest is None or manifest == self._said:
+        paths = day_paths(self._disk, self._settings.site, day)
+        files = [(path, self._disk.size(path)) for path in paths]
+        manifest = (
+            None if files == self._said else manifest_of(self._disk, self._settings.site, day)
+        )
+        if manifest is None:
             return ()
-        self._said = manifest
+        self._said = files
         datagram = pack_manifest(manifest, self._settings.key)
         to = self._settings.at_center(ports.MANIFEST)
         return (SendDatagram(ports.REPAIR, to, datagram),)
 
 
+def day_paths(disk: DiskView, site: str, day: int) -> list[str]:
+    """The hour files of a UTC day (days since 1970), in name order."""
+    return trees.site_hour_paths(disk.listing(trees.day_folder(site, day * DAY_S) + "/"), site)
+
+
 def day_files(disk: DiskView, site: str, day: int) -> tuple[tuple[str, bytes], ...]:
-    """The hour files of a UTC day (days since 1970) as (base name, content), in name order."""
-    folder = trees.day_folder(site, day * DAY_S) + "/"
-    paths = trees.site_hour_paths(disk.listing(folder), site)
+    """The hour files of a UTC day as (base name, content), in name order."""
+    paths = day_paths(disk, site, day)
     return tuple((path.rpartition("/")[2], disk.read(path)) for path in paths)
 
 

@@ -66,7 +66,11 @@ class HostClock:
 
     def utc_ns(self, true_ns: int) -> int:
         """The host's Unix time, ns."""
-        return self._utc.at(true_ns) + self.offset_ns(true_ns)
+        since = self.history[-1]
+        offset_ns = since.offset_ns
+        if since.drift_ppb:
+            offset_ns = self.offset_ns(true_ns)
+        return self._utc.at(true_ns) + offset_ns
 
     def step(self, true_ns: int, by_ns: int) -> None:
         """The clock jumps; its rate stays."""

@@ -13,7 +13,7 @@ from bisect import bisect_left, insort
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fieldproof_simulators.machines.platter import Platter
+from fieldproof_simulators.machines.spool import Platter
 
 
 class DiskFullError(OSError):
@@ -47,7 +47,6 @@ class Disk:
     def __init__(self, platter: Platter) -> None:
         self._platter = platter
         self._hot: dict[str, _Hot] = {}
-        self._cold: dict[str, int] = {}  # sizes of files that are on the platter only
         self._paths: list[str] = []  # of all files, sorted
         self.full = False
         self.on_append: Callable[[], None] | None = None  # a fault that waits for a write
@@ -57,7 +56,7 @@ class Disk:
     def size(self, path: str) -> int | None:
         """Bytes in the file, unsynced ones included; None where there is none."""
         file = self._hot.get(path)
-        return self._cold.get(path) if file is None else len(file.content)
+        return self._platter.size(path) if file is None else len(file.content)
 
     def size_of(self, path: str) -> int:
         """`size` of a file that must exist: FileNotFoundError otherwise."""
@@ -157,24 +156,20 @@ class Disk:
                 self._store(path)
 
     def store_all(self) -> None:
-        """Move every file to the platter, and wait for it."""
+        """Move every file to the platter."""
         for path in list(self._hot):
             self._store(path)
-        self._platter.flush()
 
     # --- inside ---
 
     def _store(self, path: str) -> None:
-        content = bytes(self._hot.pop(path).content)
-        self._cold[path] = len(content)
-        self._platter.write(path, content)
+        self._platter.write(path, bytes(self._hot.pop(path).content))
 
     def _open(self, path: str, create: bool = False) -> _Hot:
         """The file in memory, to be changed."""
         file = self._hot.get(path)
-        if file is None and path in self._cold:
-            file = self._hot[path] = _Hot(self._platter.read(path))
-            del self._cold[path]
+        if file is None and self._platter.size(path) is not None:
+            file = self._hot[path] = _Hot(self._platter.take(path))
         if file is None:
             if not create:
                 raise FileNotFoundError(f"There is no file {path} on this disk.")
@@ -189,12 +184,10 @@ class Disk:
             if not {"", ".", ".."}.isdisjoint(path.split("/")):
                 raise PermissionError(f"The path {path!r} leads out of this disk.")
             insort(self._paths, path)
-        self._cold.pop(path, None)
         self._hot[path] = file
 
     def _forget(self, path: str) -> None:
         self._hot.pop(path, None)
-        self._cold.pop(path, None)
         del self._paths[bisect_left(self._paths, path)]
         self._platter.remove(path)
 
