@@ -24,6 +24,7 @@ from fieldproof.progress import watch
 from fieldproof.scenario import Scenario
 from fieldproof.store import RunStore, StoreError, read_capsule, read_report
 from fieldproof.verdict import SCHEMA, ClaimResult, Exit, LedgerSummary, Report, Verdict
+from fieldproof.wellformed import MalformedScenario
 
 DESCRIPTION = """\
 Run a field site, its link and its center through trouble, and prove that every
@@ -56,7 +57,7 @@ class MachineLacksError(ValueError):
     """A scenario cannot run here. The text is one sentence for the user."""
 
 
-THEIRS = (UsageError, StoreError, catalog.UnknownScenario, catalog.MalformedScenario)
+THEIRS = (UsageError, StoreError, catalog.UnknownScenario, MalformedScenario)
 """Errors of the user's, as opposed to the harness's."""
 
 
@@ -261,7 +262,7 @@ def _run_one(job: Job, store: RunStore, arguments: argparse.Namespace) -> Report
     try:
         _let_happen(job, run_dir, arguments.quiet)
         report = judge(run_dir, in_parallel=True)
-    except catalog.MalformedScenario:
+    except MalformedScenario:
         raise
     except KeyboardInterrupt:
         ran = (run_dir / "world.json").exists()
@@ -293,7 +294,7 @@ def _let_happen(job: Job, run_dir: Path, quiet: bool) -> None:
     except ValueError as error:
         if begun:
             raise
-        raise catalog.MalformedScenario(str(error)) from None
+        raise MalformedScenario(str(error)) from None
 
 
 def _crashed(job: Job, run_dir: Path, error: Exception) -> Report:

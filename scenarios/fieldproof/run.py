@@ -16,17 +16,17 @@ from pathlib import Path
 
 import msgspec
 
-from fieldproof.catalog import validate
 from fieldproof.faults import DeadPreamplifier
 from fieldproof.inflict import Inflicted, Inflictor
 from fieldproof.plan import plan
 from fieldproof.scenario import LEAD_S, Riometer, Scenario, Site, duration_s, to_json
+from fieldproof.store import write_document
 from fieldproof.systems import Part, System
 from fieldproof.systems.reference import Reference
+from fieldproof.wellformed import validate
 from fieldproof_contract import SECOND_NS
-from fieldproof_simulators.instruments.riometer import PreampDead
+from fieldproof_simulators.instruments.riometer import PreampDead, RateSegment
 from fieldproof_simulators.instruments.riometer import Riometer as Instrument
-from fieldproof_simulators.instruments.sampling import DEFAULT_SEGMENTS
 from fieldproof_simulators.links.profiles import profile
 from fieldproof_simulators.machines.clock import TrueUtc, iso
 from fieldproof_simulators.machines.disk import Disk
@@ -57,7 +57,7 @@ def run(
     staged.play(on_progress)
     facts = staged.close()
     facts["seconds"] = round(time.perf_counter() - began, 3)
-    (run_dir / "world.json").write_bytes(msgspec.json.format(msgspec.json.encode(facts)))
+    write_document(run_dir / "world.json", msgspec.json.format(msgspec.json.encode(facts)))
 
 
 class Stage:
@@ -125,7 +125,10 @@ class Stage:
                 name: {"lives": host.lives, "utc_offset": list(host.clock.history)}
                 for name, host in world.hosts.items()
             },
-            "rate_segments": {site.name: list(DEFAULT_SEGMENTS) for site in self.scenario.sites},
+            "rate_segments": {
+                site.name: [_segment(part) for part in _riometers(site)]
+                for site in self.scenario.sites
+            },
             "log_sha256": world.close(),
         }
 
@@ -156,9 +159,15 @@ class Stage:
         )
         begins_utc_ns = (self.scenario.starts_utc_s - LEAD_S) * SECOND_NS
         return [
-            Instrument(site.name, self._seed, begins_utc_ns, noise=part.noise, faults=dead)
-            for part in site.instruments
-            if isinstance(part, Riometer)
+            Instrument(
+                site.name,
+                self._seed,
+                begins_utc_ns,
+                noise=part.noise,
+                rate_segments=(_segment(part),),
+                faults=dead,
+            )
+            for part in _riometers(site)
         ]
 
     # --- settling ---
@@ -196,6 +205,15 @@ class Stage:
             for link in self.world.links.values()
             for (direction, purpose), tally in sorted(link.tallies.items())
         ]
+
+
+def _riometers(site: Site) -> list[Riometer]:
+    return [part for part in site.instruments if isinstance(part, Riometer)]
+
+
+def _segment(part: Riometer) -> RateSegment:
+    """The sampling clock's rate, which is the same for the whole run."""
+    return RateSegment(0, part.drift_ppb)
 
 
 def _furnish(host: Host, parts: tuple[Part, ...]) -> None:

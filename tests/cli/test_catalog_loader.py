@@ -8,6 +8,7 @@ import pytest
 from fieldproof import catalog
 from fieldproof.faults import Kill, Lose, Outage, Spoof, Timed, at
 from fieldproof.scenario import Center, Link, Scenario, Site, to_json
+from fieldproof.wellformed import MalformedScenario, validate
 
 GOOD = Scenario(
     name="quiet-hour",
@@ -23,7 +24,7 @@ GOOD = Scenario(
 def test_every_story_can_be_run(name: str):
     """Every story of the catalog bears its module's name and passes the check on capsules."""
     scenario = catalog.load(name)
-    catalog.validate(scenario)
+    validate(scenario)
     assert name == scenario.name
 
 
@@ -67,7 +68,7 @@ def test_a_capsule_that_cannot_be_run(tmp_path: Path, changes: dict[str, object]
     """Whatever a capsule gets wrong is refused with the file's name and one sentence."""
     path = tmp_path / "scenario.json"
     path.write_bytes(to_json(msgspec.structs.replace(GOOD, **changes), 1))
-    with pytest.raises(catalog.MalformedScenario) as caught:
+    with pytest.raises(MalformedScenario) as caught:
         catalog.read(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert sentence in str(caught.value)
@@ -86,7 +87,7 @@ def test_a_file_that_is_no_capsule(tmp_path: Path):
     """A file of another kind is refused by its name."""
     path = tmp_path / "scenario.json"
     path.write_text("[]")
-    with pytest.raises(catalog.MalformedScenario, match=r"scenario\.json is not a scenario cap"):
+    with pytest.raises(MalformedScenario, match=r"scenario\.json is not a scenario cap"):
         catalog.read(path)
 
 

@@ -86,10 +86,8 @@ def test_a_rate_never_reorders(seed, traffic):
 
 @given(SEEDS, TRAFFIC)
 def test_a_clone_queues_before_its_original(seed, traffic):
-    """With a rate and more jitter than delay, due times follow netem's own arithmetic on the queue.
-
-    A clone that is due in the past has not left yet when its original is scheduled.
-    """
+    """With a rate and more jitter than delay, a clone that is due in the past has not left yet when
+    its original is scheduled, as in netem's own arithmetic on the queue."""
     link = Impairments(jitter_ns=50 * MS, duplicate_percent=100, rate_bit_s=64_000)
     draw, queue_ns = Tausworthe(seed).draw, []
     for (_, length), (now_ns, passage) in zip(traffic, passages(link, seed, traffic), strict=True):

@@ -1,4 +1,4 @@
-"""A tiny host in memory that runs the effects of nodes, deterministically: the driver of these tests.
+"""A tiny host in memory that runs the effects of nodes deterministically: these tests' driver.
 
 It keeps the laws of the contract and adds what tests want: a disk that refuses (`refuses`), a host
 that dies after so many effects (`lives_for`), a link whose fate a test decides (`carry`). It is not
@@ -112,7 +112,11 @@ class Disk:
 
 
 class Death(Exception):
-    """The host has carried out its last effect."""
+    """The host has carried out its last effect (`lives_for`)."""
+
+    def __init__(self, host: "Host") -> None:
+        super().__init__(host.address)
+        self.host = host
 
 
 class Host:
@@ -125,6 +129,7 @@ class Host:
         self.offset_ns = 0
         self.life = 0
         self.lives_for = -1  # effects; negative for ever
+        self.at_death: Callable[[], None] | None = None  # None: the test gets the exception
         self.sent: list[tuple[int, SendDatagram]] = []
         self.logs: list[Log] = []
         self.published: list[Publish] = []
@@ -163,7 +168,7 @@ class Host:
     def _call(self, index: int, effects: Effects) -> None:
         for effect in effects:
             if self.lives_for == 0:
-                raise Death
+                raise Death(self)
             self.lives_for -= 1
             try:
                 self._perform(index, effect)
@@ -217,9 +222,9 @@ class World:
         self.now_ns = 0
         self.begins_utc_ns = _ns(begins_utc_s)
         self.hosts: dict[str, Host] = {}
-        self.carry: Callable[[int, bytes], list[tuple[int, bytes]]] = (
-            lambda port, data: [(DELAY_NS, data)]
-        )
+        self.carry: Callable[[int, bytes], list[tuple[int, bytes]]] = lambda port, data: [
+            (DELAY_NS, data)
+        ]
         self._agenda: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0
 
@@ -256,16 +261,25 @@ class World:
         until_ns = _ns(utc_s) - self.begins_utc_ns
         while True:
             deadlines = [d for h in self.hosts.values() if (d := h.deadline()) is not None]
-            next_ns = min([*deadlines, *(entry[0] for entry in self._agenda[:1])], default=_NEVER_NS)
+            planned = [at_ns for at_ns, _, _ in self._agenda[:1]]
+            next_ns = min([*deadlines, *planned], default=_NEVER_NS)
             if next_ns > until_ns:
                 break
             self.now_ns = max(self.now_ns, next_ns)
-            if self._agenda and self._agenda[0][0] <= self.now_ns:
-                heapq.heappop(self._agenda)[2]()
-            else:
-                for host in self.hosts.values():
-                    host.advance()
+            try:
+                self._step()
+            except Death as death:
+                if death.host.at_death is None:
+                    raise
+                death.host.at_death()
         self.now_ns = max(self.now_ns, until_ns)
+
+    def _step(self) -> None:
+        if self._agenda and self._agenda[0][0] <= self.now_ns:
+            heapq.heappop(self._agenda)[2]()
+        else:
+            for host in self.hosts.values():
+                host.advance()
 
 
 def _ns(utc_s: float) -> int:

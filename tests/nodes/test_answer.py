@@ -1,5 +1,4 @@
-"""The edge answers who may ask, the same every time, within its pace, and with what its files hold.
-"""
+"""The edge answers who may ask, the same every time, at its pace, with what its files hold."""
 
 import random
 
@@ -63,7 +62,7 @@ def test_three_gaps_in_one_datagram(kit):
     """The three records of Dawson's day come back in one datagram, to whoever asked, from the
     repair port, byte for byte."""
     files = kit.filed(day_at(kit, 5))
-    world, host = edge_with(kit, files)
+    _, host = edge_with(kit, files)
     ask(host, request(kit, DAWSON))
     ((_, sent),) = host.sent
     assert (ports.REPAIR, CENTER) == (sent.port, sent.to)

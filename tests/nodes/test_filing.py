@@ -1,5 +1,4 @@
-"""The edge's archive: what is told to be filed is durable, and what a crash tore is never built on.
-"""
+"""The edge's archive: what is told of is durable, and what a crash tore is never built upon."""
 
 import random
 

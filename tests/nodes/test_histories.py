@@ -20,24 +20,24 @@ BEGINS_MINUTE, LAST_MINUTE = 22 * 60, 24 * 60
 SETTLING_S = 27 * 3_600
 
 percents = st.sampled_from([0, 0, 3, 20, 60])
-deaths = st.lists(
-    st.tuples(
-        st.sampled_from(["edge", "center"]),
-        st.booleans(),  # a power cut, not a kill
-        st.integers(22 * 3_600 + 30, 24 * 3_600 - 900),
-        st.integers(0, 600),  # downtime
-    ),
-    max_size=4,
-)
-late_deaths = st.lists(
-    st.tuples(
-        st.sampled_from(["edge", "center"]),
-        st.booleans(),
-        st.integers(24 * 3_600 + 185_000_000 // 1_000_000, 24 * 3_600 + 3_000),
-        st.integers(0, 600),
-    ),
-    max_size=3,
-)
+
+
+def deaths(from_s, until_s, most_effects):
+    """Hosts that die a few effects after a second of the day: when disks are busy, that is."""
+    return st.lists(
+        st.tuples(
+            st.sampled_from(["edge", "center"]),
+            st.booleans(),  # a power cut, not a kill
+            st.integers(from_s, until_s),
+            st.integers(0, most_effects),
+            st.integers(0, 600),  # downtime
+        ),
+        max_size=4,
+    )
+
+
+early_deaths = deaths(22 * 3_600, 24 * 3_600 - 1_000, 12)
+late_deaths = deaths(24 * 3_600 + 177, 24 * 3_600 + 3_000, 30)
 
 
 class Evening:
@@ -53,7 +53,8 @@ class Evening:
         for minute in range(BEGINS_MINUTE, LAST_MINUTE):
             record = kit.record(60 * minute + 5)
             self.world.at_utc(kit.DAY_S + 60 * minute + 65, lambda r=record: self.measure(r))
-        self.raw_before = self.canonical_before = None
+        self.raw_before = self.canonical_before = {}
+        self.world.at_utc(kit.DAY_S + 86_400 - 610, self.spare)
         self.world.at_utc(kit.DAY_S + 86_400 + 176, self.remember)
 
     def measure(self, record):
@@ -69,21 +70,30 @@ class Evening:
             return []
         if damage and data:
             at = self.source.randrange(len(data))
-            at = 4 if 12 <= at < 16 and port == ports.TELEMETRY else at  # see test_validate: window
+            # Not the time: a record of another day would stay there until that day is proven.
+            at = 4 if 12 <= at < 16 and port == ports.TELEMETRY else at
             data = data[:at] + bytes((data[at] ^ 1 << self.source.randrange(8),)) + data[at + 1 :]
         delays = [self.kit.DELAY_NS + disorder * self.source.randrange(100 * SECOND_NS)]
         delays += [self.source.randrange(5 * SECOND_NS)] * doubling
         return [(delay_ns, data) for delay_ns in delays]
 
-    def kill(self, name, power_cut, at_s, down_s):
+    def kill(self, name, power_cut, at_s, lives_for, down_s):
         host = getattr(self, name)
 
         def die():
-            if host.nodes:
-                host.die(self.source if power_cut else None)
-                self.world.at(down_s * SECOND_NS, host.boot)
+            host.die(self.source if power_cut else None)
+            host.lives_for = -1
+            self.world.at(down_s * SECOND_NS, host.boot)
 
-        self.world.at_utc(self.kit.DAY_S + at_s + self.source.random(), die)
+        def doom():
+            if host.nodes:
+                host.lives_for, host.at_death = lives_for, die
+
+        self.world.at_utc(self.kit.DAY_S + at_s, doom)
+
+    def spare(self):
+        """Who is still to die early lives on, so that both are up at midnight."""
+        self.edge.lives_for = self.center.lives_for = -1
 
     def remember(self):
         self.raw_before = self.center.disk.under("udp/")
@@ -125,21 +135,14 @@ def check_that_the_edge_keeps_what_it_told_of(evening):
 
 def check_that_the_day_is_the_edges(evening):
     assert evening.day(evening.edge) == evening.day(evening.center)
-    assert [1] == [1 for log in evening.center.logs if log.what == "confirmed"][-1:]
+    assert "confirmed" in [log.what for log in evening.center.logs]
 
 
 def check_that_raw_files_only_grew(evening):
     """What a sync promised is there to the end, and so is all that was there before the repair."""
     files = evening.center.disk.files
-    for path, data in evening.center.durable:
-        if path.endswith(".idx"):
-            assert files[path].startswith(data)
-            ends = [(e := idx.parse(line)).offset + e.size for line in data.splitlines()]
-            dat = path[:-3] + "dat"
-            pinned = [d for p, d in evening.center.durable if p == dat and len(d) >= max(ends)]
-            assert not pinned or files[dat].startswith(pinned[0][: max(ends)])
-    if evening.raw_before is not None:
-        assert all(files[path].startswith(data) for path, data in evening.raw_before.items())
+    for path, data in (*evening.center.durable, *evening.raw_before.items()):
+        assert files[path].startswith(data)
 
 
 def check_that_nothing_received_is_gone(evening):
@@ -149,7 +152,7 @@ def check_that_nothing_received_is_gone(evening):
     kept_out = set(disk.under("quarantine/", ".bin").values())
     for data in received(disk):
         assert data in there or data in kept_out
-    before = records(evening.canonical_before or {})
+    before = records(evening.canonical_before)
     assert [] == [record for record in before if record not in there and record not in kept_out]
 
 
@@ -164,7 +167,7 @@ def check_that_the_raw_tree_replays(evening):
 
 
 @settings(max_examples=60)
-@given(st.integers(0, 2**32), percents, percents, percents, percents, deaths, late_deaths)
+@given(st.integers(0, 2**32), percents, percents, percents, percents, early_deaths, late_deaths)
 def test_invariants_hold_after_any_history(
     kit, seed, loss, doubling, disorder, damage, early, late
 ):

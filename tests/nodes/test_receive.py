@@ -1,4 +1,4 @@
-"""The raw tree: all that came, as it came, with a line for each, whatever the disk did meanwhile."""
+"""The raw tree: all that came, as it came, with a line for each, whatever the disk did."""
 
 import random
 
@@ -99,7 +99,7 @@ def test_a_crash_at_every_byte(kit):
     two files, what was whole before stays, the rest is in .torn, and new datagrams follow (T14)."""
     for count in (0, 2):
         before = [kit.record(60 * n) for n in range(count)]
-        world, host = center_with(kit)
+        _, host = center_with(kit)
         arrive(host, *before)
         started = dict(host.disk.files)
         arrive(host, kit.record(600))
@@ -112,7 +112,7 @@ def test_a_crash_at_every_byte(kit):
 
 
 def restart_and_go_on(kit, files, before, size):
-    world, host = center_with(kit, files, begins_s=700)
+    _, host = center_with(kit, files, begins_s=700)
     assert before == consistent(host.disk.files)
     torn = host.disk.files.get(DAT + ".torn", b"") + host.disk.files.get(INDEX + ".torn", b"")
     assert size == len(torn)
@@ -143,7 +143,7 @@ def test_power_cuts_of_either_file(kit):
 
 def test_a_center_that_was_down_for_days_mends_what_it_left(kit):
     """The tail that a crash tore is moved aside although it is of an earlier day."""
-    world, host = center_with(kit)
+    _, host = center_with(kit)
     arrive(host, b"whole")
     files = {**host.disk.files, DAT: host.disk.files[DAT] + b"torn"}
     _, later = center_with(kit, files, begins_s=9 * 86_400)
@@ -152,9 +152,9 @@ def test_a_center_that_was_down_for_days_mends_what_it_left(kit):
 
 @pytest.mark.parametrize("ending", [".dat", ".idx"])
 def test_a_full_disk_spoils_nothing(kit, ending):
-    """A datagram that the disk did not take is named in the log; those before and after it are kept,
-    and a restart leaves them where they are."""
-    world, host = center_with(kit)
+    """A datagram that the disk did not take is named in the log; those before and after it are
+    kept, and a restart leaves them where they are."""
+    _, host = center_with(kit)
     arrive(host, b"before")
     host.disk.refuses = lambda effect: isinstance(effect, Append) and effect.path.endswith(ending)
     arrive(host, b"unlucky", b"again")
@@ -171,7 +171,7 @@ def test_a_full_disk_spoils_nothing(kit, ending):
 def test_rot_in_the_index_costs_one_line(kit):
     """A line in the middle that cannot be read any more does not make a restart cut off those after
     it."""
-    world, host = center_with(kit)
+    _, host = center_with(kit)
     arrive(host, b"one", b"two", b"three")
     first, second, third = host.disk.files[INDEX].splitlines(keepends=True)
     rotten = second.replace(b"24985", b"2\x00985")

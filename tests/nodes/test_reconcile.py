@@ -300,7 +300,7 @@ def test_an_edge_that_changes_between_two_tries(kit, more):
 def test_another_key_changes_nothing(kit):
     """Neither manifests nor replies of another key are believed, be it ever so long (T17)."""
     files = without(kit, 1_300)
-    world, edge, center = world_with(kit, day_files(kit), files)
+    world, _, center = world_with(kit, day_files(kit), files)
     world.carry = lambda port, data: [(kit.DELAY_NS, data[:-16] + bytes(16))]
     world.run(100_000)
     assert (files, []) == (canonical(center), notes(kit, center))
@@ -328,7 +328,7 @@ def test_the_source_of_a_manifest_is_asked(kit):
 def fake_edge(kit, body, center_files):
     """A world in which the edge's answers are made by `body`."""
     fake = (lambda: Answering(kit, body), {ports.REPAIR})
-    kit.world, edge, center = world_with(kit, {}, center_files, [fake])
+    kit.world, _, center = world_with(kit, {}, center_files, [fake])
     return kit.world, center
 
 
@@ -436,7 +436,7 @@ def test_a_full_disk_delays_the_repair(kit, kind_of):
 
 
 def test_a_day_in_which_the_center_was_down(kit):
-    """A center that comes up after a day in which nothing arrived asks for that day, too (R1-39)."""
+    """A center that comes up after a day in which nothing arrived asks for that day too (R1-39)."""
     world, edge, center = world_with(kit, day_files(kit), {})
     center.disk.files = {"udp/2006/01/15/206.172.47.234/ut22_25000.dat": b""}
     center.die()

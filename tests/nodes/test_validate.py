@@ -94,7 +94,7 @@ def test_records_are_filed_at_the_next_look(kit):
         ("stream id", 0, b"\0"),
         ("site id", 4, b"D4WS"),
         ("site id", 4, b"../."),
-        ("site id", 4, "daẅs".encode("latin-1", "replace")[:4]),
+        ("site id", 4, b"da\xffs"),
         ("version", 8, b"1"),
         ("data size", 16, b"\0\0"),
         ("total length", 16, b"\x3b\0"),
@@ -109,13 +109,12 @@ def test_the_five_checks_reject(kit, reason, offset, data):
     arrive(host, bad)
     world.run(11)
     assert {} == canonical(host)
-    expected = "site id" if "?" in data.decode("latin-1") else reason
-    assert {(expected, bad): 1} == quarantined(host)
+    assert {(reason, bad): 1} == quarantined(host)
 
 
 @pytest.mark.parametrize("size", [0, 1, 19, 379, 381, 760])
 def test_other_sizes_are_rejected(kit, size):
-    """A datagram of one byte too many is none of the records that its first 380 bytes make (T18)."""
+    """A datagram of one byte too many is not the record that its first 380 bytes make (T18)."""
     world, host = center_with(kit)
     bad = (kit.record(43_100) + kit.record(43_160))[:size]
     arrive(host, bad)
@@ -250,18 +249,20 @@ def test_a_replay_of_more_files_than_are_kept_in_mind(kit):
 
 
 @pytest.mark.parametrize("size", [1, 20, 200, 379])
-def test_a_crash_in_a_canonical_file(kit, size):
-    """A half record at the end of an open day's file is gone before anything is added, whichever
-    record comes first after the restart; the raw tree brings the record whole."""
+@pytest.mark.parametrize("later", [(), (42_900,), (43_170,), (42_900, 43_170)])
+def test_a_crash_in_a_canonical_file(kit, size, later):
+    """A half record at the end of an open day's file is gone before anything is added, whatever
+    comes after the restart; the raw tree brings the record whole."""
     world, host = center_with(kit)
     records = [kit.record(43_080), kit.record(43_140)]
     arrive(host, *records)
     world.run(11)
     host.disk.files[kit.path(11)] = records[0] + records[1][:size]
     host.boot()
-    arrive(host, kit.record(42_900))
+    records += map(kit.record, later)
+    arrive(host, *records[2:])
     world.run(11)
-    assert {kit.path(11): kit.record(42_900) + b"".join(records)} == canonical(host)
+    assert {kit.path(11): b"".join(sorted(records, key=xrio.timestamp_s))} == canonical(host)
 
 
 def test_a_proven_day_is_closed(kit):
@@ -323,7 +324,7 @@ def test_revalidation_names_what_is_corrupt_at_the_edge(kit):
     its offset; the file stays as it is (T13, R1-42)."""
     torn = kit.record(43_000)[:100]
     content = kit.record(42_900) + torn + kit.record(43_060)
-    world, host = center_with(kit, {kit.path(11): content})
+    _, host = center_with(kit, {kit.path(11): content})
     host.tell(PROMOTED, Topic(PROMOTED, Promoted((kit.path(11), kit.path(12)))))
     said = [(log.what, dict(log.detail)) for log in host.logs]
     corrupt = {"path": kit.path(11), "offset": 380, "bytes": 100}
