@@ -150,6 +150,8 @@ class Host:
         self.life += 1
         if power_cut is not None:
             self.disk.power_cut(power_cut)
+        else:  # the kernel goes on to write back what a killed process left
+            self.disk.synced = {path: len(data) for path, data in self.disk.files.items()}
 
     def tell(self, what: int | str, event: Event) -> None:
         """Give an event to the nodes that hear `what`."""

@@ -50,4 +50,5 @@ def days_since_first(disk: DiskView, sites: Iterable[str], now: Now) -> tuple[Si
 
 def _is_confirmed(disk: DiskView, path: str) -> bool:
     notes = disk.read(path) if disk.size(path) is not None else b""
+    notes = notes[: notes.rfind(b"\n") + 1]  # a half line will be cut off
     return notes.rfind(b'"what": "confirmed"') > notes.rfind(b'"what": "reopened"')
