@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from fieldproof import catalog, cli
+from fieldproof import catalog, cli, wellformed
 from fieldproof.judge import judge
 from fieldproof.run import run
 from fieldproof.verdict import Verdict
@@ -179,7 +179,7 @@ def test_the_example_scenario_passes(tmp_path):
     names: dict[str, object] = {}
     exec(compile(written, "README.md", "exec"), names)
     scenario = names["SCENARIO"]
-    catalog.validate(scenario)
+    wellformed.validate(scenario)
     run(scenario, 1, tmp_path)
     report = judge(tmp_path)
     assert EXAMPLE == report.scenario
