@@ -88,6 +88,7 @@ QUIET = Scenario(
     links=(Link("vsat"),),
     nodes=(Site("daws", via="vsat"), Center()),
     faults=(at("22:40", Lose("vsat")),),
+    checks=(lost_exactly("vsat", 1),),
 )
 
 
@@ -129,6 +130,7 @@ def test_any_bytes_that_are_no_capsule_are_a_value_error(data):
         (("scenario", "faults", 0, "until_"), "1h", "unknown field `until_`"),
         (("scenario", "faults", 0, "fault", "type"), "eat", "Invalid value 'eat'"),
         (("scenario", "faults", 0, "fault", "cuont"), 3, "unknown field `cuont`"),
+        (("scenario", "checks", 0, "mroe"), 3, "unknown field `mroe`"),
         (("scenario", "nodes", 0, "vai"), "vsat", "unknown field `vai`"),
         (("more",), 1, "unknown field `more`"),
     ],

@@ -4,9 +4,8 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from fieldproof.checks.claim import result
+from fieldproof.faults import Value
 from fieldproof.oracle import xrio
 from fieldproof.verdict import ClaimResult
 
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from fieldproof.evidence import Evidence
 
 
-class InOrder(Struct, frozen=True, tag="in_order"):
+class InOrder(Value, frozen=True, tag="in_order"):
     """Hour files of the center hold records in the edge's order, and none more often than it."""
 
     @property
@@ -65,7 +64,7 @@ def _records(data: bytes, site: str) -> list[bytes]:
     return [data[offset : offset + size] for offset, size in pairs]
 
 
-class Quarantined(Struct, frozen=True, tag="quarantined"):
+class Quarantined(Value, frozen=True, tag="quarantined"):
     """So many things were kept out for this reason; `*` counts all reasons together."""
 
     reason: str

@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from fieldproof.checks.claim import result
+from fieldproof.faults import Value
 from fieldproof.oracle.log import short_hash
 from fieldproof.oracle.trees import STREAM_PORTS
 from fieldproof.verdict import ClaimResult
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     from fieldproof.evidence import Evidence
 
 
-class Accounted(Struct, frozen=True, tag="accounted"):
+class Accounted(Value, frozen=True, tag="accounted"):
     """The ledger closes, and a declared fault or the link's own model excuses every lost byte."""
 
     @property
@@ -37,7 +36,7 @@ class Accounted(Struct, frozen=True, tag="accounted"):
         return result(self, not said, 0, size, "B unexplained", said)
 
 
-class LostExactly(Struct, frozen=True, tag="lost_exactly"):
+class LostExactly(Value, frozen=True, tag="lost_exactly"):
     """This many datagrams of a purpose that were offered to a link never reached the center.
 
     By the log, in the judged span and whatever the cause; and the raw tree has none of them."""

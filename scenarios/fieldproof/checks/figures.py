@@ -7,10 +7,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
 
 from fieldproof.checks.claim import result
+from fieldproof.faults import Value
 from fieldproof.oracle.trees import TELEMETRY_PORT
 from fieldproof.verdict import ClaimResult
 
@@ -22,7 +22,7 @@ _MINUTE_NS = 60 * _SECOND_NS
 _DAY_NS = 86_400 * _SECOND_NS
 
 
-class WireBytes(Struct, frozen=True, tag="wire_bytes"):
+class WireBytes(Value, frozen=True, tag="wire_bytes"):
     """IP bytes that one purpose offered to a link, both directions."""
 
     link: str
@@ -48,7 +48,7 @@ class WireBytes(Struct, frozen=True, tag="wire_bytes"):
         return result(self, holds, f"{self.at_least} to {self.at_most}", size, "B", said)
 
 
-class Latency(Struct, frozen=True, tag="latency"):
+class Latency(Value, frozen=True, tag="latency"):
     """From the end of a record's last second to its arrival in the raw tree, where it arrived.
 
     Percentiles by nearest rank, true time on both sides."""
@@ -80,7 +80,7 @@ def _nearest_rank(ordered: NDArray[np.int64], percent: int) -> int:
     return int(ordered[-(-percent * len(ordered) // 100) - 1])
 
 
-class ArchiveBytes(Struct, frozen=True, tag="archive_bytes"):
+class ArchiveBytes(Value, frozen=True, tag="archive_bytes"):
     """The calibration: a site's hour files, each compressed by zlib at level 6, sum to this."""
 
     site: str
@@ -109,7 +109,7 @@ class ArchiveBytes(Struct, frozen=True, tag="archive_bytes"):
         )
 
 
-class SplitRecovered(Struct, frozen=True, tag="split_recovered"):
+class SplitRecovered(Value, frozen=True, tag="split_recovered"):
     """The index files alone tell, day by day, how many of a site's losses were server downtime and
     how many the network's, as the log knows it (R1-21).
 

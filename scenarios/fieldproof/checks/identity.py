@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
-from msgspec import Struct
-
 from fieldproof.checks.claim import result
+from fieldproof.faults import Value
 from fieldproof.oracle.excuses import bytes_of
 from fieldproof.verdict import ClaimResult
 
@@ -27,7 +26,7 @@ _WHATS = {
 }
 
 
-class Identical(Struct, frozen=True, tag="identical"):
+class Identical(Value, frozen=True, tag="identical"):
     """Two archives are the same, file by file and byte by byte, over the hours of the judged span.
 
     `identical("center", to="daws")`: the center's hour files of a site are those of the site.

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from fieldproof.checks.claim import result
+from fieldproof.faults import Value
 from fieldproof.oracle import trees
 from fieldproof.oracle.clock import SECOND_NS
 from fieldproof.oracle.idx import Index
@@ -24,7 +23,7 @@ _IN_FLIGHT_NS = 5 * SECOND_NS
 """How long after its end a record may still be on the way from the edge to the raw tree."""
 
 
-class RawUntouched(Struct, frozen=True, tag="raw_untouched"):
+class RawUntouched(Value, frozen=True, tag="raw_untouched"):
     """The raw tree is what the center heard, whole (I1): every .idx line fits its .dat file, the
     lines cover it without a hole, and what the links delivered is there."""
 
@@ -114,7 +113,7 @@ def _excused(evidence: "Evidence") -> int:
     return number
 
 
-class ReceivedDaily(Struct, frozen=True, tag="received_daily"):
+class ReceivedDaily(Value, frozen=True, tag="received_daily"):
     """Telemetry datagrams received from a site on each day of arrival, as `wc -l` counts them."""
 
     site: str

@@ -2,16 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from fieldproof.checks.claim import result
+from fieldproof.faults import Value
 from fieldproof.verdict import ClaimResult
 
 if TYPE_CHECKING:
     from fieldproof.evidence import Evidence
 
 
-class Settled(Struct, frozen=True, tag="settled"):
+class Settled(Value, frozen=True, tag="settled"):
     """After the faults, edge and center converged within the scenario's bound."""
 
     @property
@@ -29,7 +28,7 @@ class Settled(Struct, frozen=True, tag="settled"):
         return result(self, True, f"<= {limit}", after_s, "s")
 
 
-class FaultsFired(Struct, frozen=True, tag="faults_fired"):
+class FaultsFired(Value, frozen=True, tag="faults_fired"):
     """Every fault of the scenario acted at least once."""
 
     @property
@@ -49,7 +48,7 @@ class FaultsFired(Struct, frozen=True, tag="faults_fired"):
         return result(self, not idle, total, total - len(idle), "faults", said)
 
 
-class LogIntact(Struct, frozen=True, tag="log_intact"):
+class LogIntact(Value, frozen=True, tag="log_intact"):
     """The log is the one that the world wrote."""
 
     @property
@@ -68,7 +67,7 @@ class LogIntact(Struct, frozen=True, tag="log_intact"):
         return result(self, True, noted[:16], found[:16], "SHA-256")
 
 
-class NodesLived(Struct, frozen=True, tag="nodes_lived"):
+class NodesLived(Value, frozen=True, tag="nodes_lived"):
     """No node of the system under test ended by an exception of its own."""
 
     @property
@@ -83,7 +82,7 @@ class NodesLived(Struct, frozen=True, tag="nodes_lived"):
         return result(self, not died, 0, len(died), "nodes died", said)
 
 
-class Repeats(Struct, frozen=True, tag="repeats"):
+class Repeats(Value, frozen=True, tag="repeats"):
     """Where the same capsule was run before by the same code, and its run lies beside this one,
     both have the same log, and their random generators ended in the same state."""
 
@@ -103,7 +102,7 @@ class Repeats(Struct, frozen=True, tag="repeats"):
         return result(self, True, "same log", f"{len(twins)} earlier", "runs")
 
 
-class Produced(Struct, frozen=True, tag="produced"):
+class Produced(Value, frozen=True, tag="produced"):
     """The instruments of the run produced something: a run of nothing proves nothing."""
 
     @property
@@ -117,7 +116,7 @@ class Produced(Struct, frozen=True, tag="produced"):
         return result(self, size > 0, ">= 1", size, "B", "" if size else "Nothing was produced.")
 
 
-class Sometimes(Struct, frozen=True, tag="sometimes"):
+class Sometimes(Value, frozen=True, tag="sometimes"):
     """Something happened: the log has this line at least so often. `where` is `*` for anywhere."""
 
     what: str

@@ -99,7 +99,7 @@ def _symmetric_delay(
     )
 
 
-_DAWSON = "128 / 700 kbit/s: riometer data flow, 2006; 300 ms and 20 ms: our assumption"
+_DAWSON = "128 / 700 kbit/s: user sites of the time; 300 ms and 20 ms: our assumption"
 
 _ALL = (
     Profile(
