@@ -7,12 +7,13 @@ The laws:
 2. A record begins with the first sample after the last record's end, and lasts 60 seconds of
    monotonic time. It is not tied to minutes (R1-08).
 3. UTC is looked at once per record, at its beginning: the record is labelled with the UTC second
-   that is nearest, and its seconds end where that UTC's seconds end. A clock that slews makes the
-   first second of a record a little longer or shorter; a clock that steps changes a label, never a
-   point. The first record after a start takes the second that its first sample lies in.
+   that is nearest, and its seconds end where that UTC's seconds end. So a clock that slews or steps
+   makes the first second of the next record longer or shorter, by half a second at most, and
+   changes nothing else but labels. The first record after a start takes the second that its first
+   sample lies in.
 4. Samples that were read together are taken as 1/60 s apart, the last of them as just arrived.
-5. A second without samples is a point of zero samples (npoints 0). After a minute without any the
-   open record is completed so, and a new one begins with the next sample.
+5. A second without samples is a point of zero samples (npoints 0). A record that would be nothing
+   but such points does not come to be: it begins with the next sample instead.
 
 Averages are rounded half up: `(2 * sum + n) // (2 * n)` (the 2006 text says "average"; rounding is
 our assumption), range is maximum minus minimum of the second.
