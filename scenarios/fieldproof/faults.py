@@ -139,8 +139,9 @@ class Spoof(Value, frozen=True, tag="spoof"):
 
     Kinds: `traversal` (a path in the site id), `short` (379 bytes), `long` (381 bytes), `version`
     (a record of version 1), `forged` (a well-formed record of `site` that the site never made),
-    `forged-future` (the same, dated twenty years on), `empty` (no byte), `repair` (an unsigned
-    repair request to the edge's repair port). It comes from the Internet, by no link of ours."""
+    `forged-future` (the same, dated twenty years on), `empty` (no byte), and, under a wrong key,
+    `repair` (a request for yesterday, to the edge) and `manifest` (one of yesterday). It comes from
+    the Internet, by no link of ours."""
 
     kind: str
     site: str
@@ -175,6 +176,7 @@ SPOOF_KINDS = (
     "forged-future",
     "empty",
     "repair",
+    "manifest",
 )
 
 LASTING = (Outage, CenterDown, Freeze, ClockDrift, DiskFull, DeadPreamplifier)

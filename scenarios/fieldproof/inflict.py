@@ -36,7 +36,9 @@ from fieldproof_simulators.machines.host import Host
 from fieldproof_simulators.world import World
 
 TELEMETRY_PORT = 24985
-REPAIR_PORT = 24990
+_PORTS = {"repair": 24990, "manifest": 24991}
+"""Where spoofs go that are not telemetry."""
+
 RECORD_BYTES = 380
 STRANGERS_PORT = 4242
 
@@ -219,9 +221,8 @@ class Inflictor:
     def _spoof(self, item: Inflicted, spoof: Spoof) -> None:
         """A stranger's datagram reaches its host by no link of ours."""
         data = forged(spoof, self._world.utc.at(self._world.now_ns()) // SECOND_NS)
-        repair = spoof.kind == "repair"
-        target = self._host(spoof.site if repair else self._center)
-        to = Address(target.address, REPAIR_PORT if repair else TELEMETRY_PORT)
+        target = self._host(spoof.site if spoof.kind == "repair" else self._center)
+        to = Address(target.address, _PORTS.get(spoof.kind, TELEMETRY_PORT))
         self._log(
             item, target.name, "spoofed", kind=spoof.kind, sha=short_hash(data), bytes=len(data)
         )

@@ -110,6 +110,18 @@ def test_a_clock_that_steps_back_closes_nothing_twice(kit):
     assert [kit.DAY] == [sent.day for _, sent in declared(host, kit)]
 
 
+def test_a_clock_that_was_days_ahead_is_believed_when_it_comes_back(kit):
+    """After a jump forward and back the days are declared as they close."""
+    files = {kit.path(23): kit.record(86_340)}
+    world, host = world_with(kit, lambda: Declare(kit.EDGE), set(), files, 40_000)
+    for offset_s in (5 * 86_400, 0):
+        host.offset_ns = offset_s * SECOND_NS
+        world.run(3_700)
+    host.disk.files[kit.path(22)] = kit.record(80_000)
+    world.run_to(kit.DAY_S + 86_600)
+    assert manifest_of(host.disk, "daws", kit.DAY) == declared(host, kit)[-1][1]
+
+
 def test_a_clock_that_steps_forward_closes_every_hour_between(kit):
     """A step over midnight is noticed within the hour, and the day is declared."""
     files = {kit.path(1): kit.record(3_600), kit.path(23): kit.record(86_340)}

@@ -20,6 +20,9 @@ PROMOTED = "promoted"
 CONFIRMED = "confirmed"
 """Topic: a site's day is proven identical to the edge's (`SiteDay`)."""
 
+REOPENED = "reopened"
+"""Topic: the edge has changed a proven day (`SiteDay`)."""
+
 
 class SiteDay(NamedTuple):
     """A site and a UTC day, counted from 1970-01-01."""

@@ -51,6 +51,7 @@ from fieldproof_reference import ports
 from fieldproof_reference.center import (
     CONFIRMED,
     PROMOTED,
+    REOPENED,
     CenterSettings,
     Promoted,
     SiteDay,
@@ -142,6 +143,7 @@ class Reconcile:
         self._cases: dict[SiteDay, Case] = {}
         self._confirmed: set[SiteDay] = set()
         self._manifests: dict[SiteDay, Manifest] = {}  # of days that have no case yet
+        self._newest: dict[str, Manifest] = {}  # by site: the one that says where to ask
         self._day = 0  # the open day, since 1970; days before it have had their case
         self._day_ends = Monotonic(0)
         self._disk: DiskView
@@ -210,8 +212,11 @@ class Reconcile:
             manifest = read_manifest(data, self._sites[site].key, now.utc_ns // DAY_NS)
         except Malformed:
             return ()
-        self._repair[site] = source
         of = SiteDay(site, manifest.day)
+        newest = self._newest.get(site)
+        if newest is None or (manifest.day >= newest.day and manifest != newest):
+            self._newest[site] = manifest
+            self._repair[site] = source  # a replay moves nobody
         effects = self._reopen(of, manifest)
         if of in self._cases:
             self._renew(self._cases[of], manifest)
@@ -230,7 +235,7 @@ class Reconcile:
             return ()
         self._confirmed.discard(of)
         note = provenance.line(of, "reopened", {"digest": manifest.day_digest.hex()})
-        return (note, Sync((note.path,)))
+        return (note, Sync((note.path,)), Publish(REOPENED, of))
 
     def _renew(self, case: Case, manifest: Manifest) -> None:
         """What was asked without this manifest is asked anew."""

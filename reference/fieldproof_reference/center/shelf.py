@@ -55,6 +55,10 @@ class Shelf:
         """A day is proven."""
         self._closed.add(proven)
 
+    def reopen(self, day: SiteDay) -> None:
+        """A proven day has changed at the edge."""
+        self._closed.discard(day)
+
     def forget(self, path: str) -> None:
         """Somebody else changed the file."""
         self._files.pop(path, None)

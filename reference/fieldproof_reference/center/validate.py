@@ -32,6 +32,7 @@ from fieldproof_reference.center import (
     ARRIVED,
     CONFIRMED,
     PROMOTED,
+    REOPENED,
     CenterSettings,
     Promoted,
     SiteDay,
@@ -76,6 +77,8 @@ class Validate:
                 self._note(path, now)
             case Topic(topic, SiteDay() as confirmed) if topic == CONFIRMED:
                 self._shelf.close(confirmed)
+            case Topic(topic, SiteDay() as reopened) if topic == REOPENED:
+                self._shelf.reopen(reopened)
             case Topic(topic, Promoted(paths)) if topic == PROMOTED:
                 return tuple(effect for path in paths for effect in self._again(path, now))
             case Failed():

@@ -40,6 +40,8 @@ from fieldproof_reference.protocols.repair import (
 
 CLOSING_NS = 75 * SECOND_NS
 MOST_COUNT = 255
+MOST_HOURS = 48
+"""How many hours are closed at once after a jump of the clock: those of two days."""
 
 
 class Declare:
@@ -67,9 +69,13 @@ class Declare:
         return ()
 
     def advance(self, now: Now) -> Effects:
-        """Close the hours that ended; a clock that stepped back closes none twice."""
+        """Close the hours that ended. A clock that stepped back by more than an hour is believed:
+        hours that end again are closed again."""
         effects: Effects = ()
         hour = self._open_hour(now)
+        if hour < self._hour - 1:
+            self._hour = hour
+        self._hour = max(self._hour, hour - MOST_HOURS)
         while self._hour < hour:
             effects += self._close(self._hour)
             self._hour += 1

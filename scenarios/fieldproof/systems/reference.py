@@ -13,6 +13,7 @@ from fieldproof_reference.center import (
     ARRIVED,
     CONFIRMED,
     PROMOTED,
+    REOPENED,
     CenterSettings,
     EdgeAtCenter,
 )
@@ -50,7 +51,7 @@ EDGE: dict[str, tuple[Callable[[EdgeSettings], Node], Hears]] = {
 }
 CENTER: dict[str, tuple[Callable[[CenterSettings], Node], Hears]] = {
     "receive": (Receive, (ports.TELEMETRY, ports.STATUS)),
-    "validate": (Validate, (ARRIVED, PROMOTED, CONFIRMED)),
+    "validate": (Validate, (ARRIVED, PROMOTED, CONFIRMED, REOPENED)),
     "reconcile": (Reconcile, (ports.MANIFEST, ports.REPAIR)),
 }
 
