@@ -161,12 +161,15 @@ def _points_of(seconds: LineSeconds) -> bytes:
 
     codes = np.frombuffer(seconds.codes, dtype="<u2")
     lengths = np.frombuffer(seconds.lengths, dtype="<u2").astype(np.int64)
-    heard = lengths > 0
-    counts = lengths[heard]
-    starts = np.cumsum(counts) - counts
+    counts = lengths[lengths > 0]
+    starts = counts.cumsum() - counts
     totals = np.add.reduceat(codes, starts, dtype=np.int64)
-    columns = np.zeros((len(lengths), 3), dtype="<u2")
-    columns[heard, 0] = (2 * totals + counts) // (2 * counts)
-    columns[heard, 1] = np.maximum.reduceat(codes, starts) - np.minimum.reduceat(codes, starts)
-    columns[heard, 2] = counts
-    return columns.tobytes()
+    points = np.empty((len(counts), 3), dtype="<u2")
+    points[:, 0] = (2 * totals + counts) // (2 * counts)
+    points[:, 1] = np.maximum.reduceat(codes, starts) - np.minimum.reduceat(codes, starts)
+    points[:, 2] = counts
+    if len(points) == len(lengths):
+        return points.tobytes()
+    with_empty = np.zeros((len(lengths), 3), dtype="<u2")
+    with_empty[lengths > 0] = points
+    return with_empty.tobytes()
