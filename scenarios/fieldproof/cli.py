@@ -7,6 +7,7 @@ is ever deleted or, by a run that fails, overwritten.
 """
 
 import argparse
+import importlib.metadata
 import os
 import re
 import sys
@@ -24,7 +25,7 @@ from fieldproof.progress import watch
 from fieldproof.scenario import Scenario
 from fieldproof.store import RunStore, StoreError, read_capsule, read_report
 from fieldproof.verdict import SCHEMA, ClaimResult, Exit, LedgerSummary, Report, Verdict
-from fieldproof.wellformed import MalformedScenario
+from fieldproof.wellformed import TIER, MalformedScenario, lacks
 
 DESCRIPTION = """\
 Run a field site, its link and its center through trouble, and prove that every
@@ -45,7 +46,6 @@ exit codes, the first that applies of 3, 1, 75, 0 where several scenarios ran:
 Runs are stored under ./runs, or where --runs or $FIELDPROOF_RUNS says.
 """
 
-TIER = "virtual"
 PRECEDENCE = (Exit.HARNESS_FAULT, Exit.FAIL, Exit.MACHINE_UNDECIDED, Exit.PASS)
 
 
@@ -112,7 +112,10 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    version = importlib.metadata.version(parser.prog)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version}")
+    parser.set_defaults(act=_no_command, verbose=False)
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     every = _Parser(add_help=False)
     every.add_argument("--json", action="store_true", help="print one JSON document")
@@ -177,6 +180,10 @@ def _seed(text: str) -> int:
     raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor 40 hex digits")
 
 
+def _no_command(arguments: argparse.Namespace) -> NoReturn:
+    raise UsageError("Say what to do: list, run, check or show; `fieldproof --help` explains them.")
+
+
 # --- list ----------------------------------------------------------------------------------------
 
 
@@ -197,6 +204,7 @@ def _list(arguments: argparse.Namespace) -> int:
                     "faults": len(scenario.faults),
                     "tiers": scenario.tiers,
                     "needs": scenario.needs,
+                    "lacks": lacks(scenario),
                     "fidelity": scenario.fidelity,
                 }
                 for scenario in scenarios
@@ -228,20 +236,25 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _jobs(arguments: argparse.Namespace) -> list[Job]:
-    """What is to be run; all of it is looked up before any of it begins."""
-    if arguments.all == bool(arguments.scenarios):
+    """What is to be run; all of it is looked up and checked before any of it begins."""
+    if arguments.all and arguments.scenarios:
         raise UsageError("Name the scenarios to run, or all of them by --all, but not both.")
+    if not arguments.all and not arguments.scenarios:
+        raise UsageError("Name the scenarios to run (`fieldproof list` shows them), or say --all.")
+    from fieldproof.plan import check  # brings numpy and simpy along
+
     jobs = []
     for name in arguments.scenarios or catalog.names():
         scenario, seed = _lookup(name, arguments.seed)
-        if TIER not in scenario.tiers:
-            lacks = f"{name} needs the tier {' or '.join(scenario.tiers)}; here is only {TIER}."
+        if lacking := lacks(scenario):
+            sentence = f"{name} needs {lacking}."
             if not arguments.all:
-                raise MachineLacksError(lacks)
-            _tell(f"Skipped: {lacks}")
+                raise MachineLacksError(sentence)
+            _tell(f"Skipped: {sentence}")
             continue
         if arguments.fidelity:
             scenario = msgspec.structs.replace(scenario, fidelity=arguments.fidelity)
+        check(scenario)
         jobs.append(Job(scenario, seed))
     return jobs
 
@@ -255,15 +268,15 @@ def _lookup(name: str, seed: int | None) -> Job:
 
 def _run_one(job: Job, store: RunStore, arguments: argparse.Namespace) -> Report:
     """Run, judge and report one scenario. A crash is reported too, as a harness fault."""
-    from fieldproof.judge import judge  # brings numpy along
+    from fieldproof.judge import judge
+    from fieldproof.run import run
 
     scenario, seed = job
-    run_dir = store.new(scenario.name)
+    run_dir = store.new(scenario, seed)
     try:
-        _let_happen(job, run_dir, arguments.quiet)
+        with watch(scenario, sys.stderr, arguments.quiet) as show:
+            run(scenario, seed, run_dir, show)
         report = judge(run_dir, in_parallel=True)
-    except MalformedScenario:
-        raise
     except KeyboardInterrupt:
         ran = (run_dir / "world.json").exists()
         state = "is not judged yet" if ran else "is incomplete (it has no world.json)"
@@ -277,28 +290,10 @@ def _run_one(job: Job, store: RunStore, arguments: argparse.Namespace) -> Report
     return report
 
 
-def _let_happen(job: Job, run_dir: Path, quiet: bool) -> None:
-    """Run the world. Raises MalformedScenario where the world cannot even be built."""
-    from fieldproof.run import run  # brings numpy and simpy along
-
-    begun = False
-    try:
-        with watch(job.scenario, sys.stderr, quiet) as show:
-
-            def on_progress(fraction: float, true_ns: int) -> None:
-                nonlocal begun
-                begun = True
-                show(fraction, true_ns)
-
-            run(job.scenario, job.seed, run_dir, on_progress)
-    except ValueError as error:
-        if begun:
-            raise
-        raise MalformedScenario(str(error)) from None
-
-
 def _crashed(job: Job, run_dir: Path, error: Exception) -> Report:
     """The document for a run that has no verdict of its own; it is printed, never stored."""
+    from fieldproof.systems.reference import Reference
+
     claim = ClaimResult(
         "harness", Verdict.UNDECIDED, "no fault", type(error).__name__, "", str(error), True
     )
@@ -306,6 +301,7 @@ def _crashed(job: Job, run_dir: Path, error: Exception) -> Report:
         schema=SCHEMA,
         scenario=job.scenario.name,
         tier=TIER,
+        system=Reference().name,
         seed=job.seed,
         verdict=Verdict.UNDECIDED,
         exit=Exit.HARNESS_FAULT,

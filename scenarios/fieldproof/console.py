@@ -17,13 +17,14 @@ import msgspec
 
 from fieldproof import faults
 from fieldproof.faults import Fault
+from fieldproof.oracle.trees import TELEMETRY_PORT
 from fieldproof.progress import rate
 from fieldproof.scenario import Scenario
 from fieldproof.verdict import ClaimResult, FaultResult, LedgerSummary, Report, Verdict, Wire
+from fieldproof.wellformed import lacks
 
 WIDTH = 100
 INDENT = 12  # two spaces and a label of ten
-TELEMETRY_PORT = 24985
 DAY_S = 86400
 
 EVIDENCE = (
@@ -69,7 +70,7 @@ def render(report: Report, scenario: Scenario, run_dir: Path, colour: bool) -> s
     """The whole text, with a newline at its end; `colour` allows ANSI colours."""
     paint: Painter = _paint if colour else _plain
     lines = (
-        f"{report.scenario}   {report.tier}   seed {report.seed}   system reference",
+        f"{report.scenario}   {report.tier}   seed {report.seed}   system {report.system}",
         *_wrap(scenario.story, 2),
         _timeline(report, scenario),
         *_faults(report, scenario),
@@ -94,6 +95,8 @@ def render_list(scenarios: Sequence[Scenario]) -> str:
             f"{sites} site{'s' * (sites != 1)}   {faults} fault{'s' * (faults != 1)}"
         )
         lines.extend(_wrap(scenario.story, 2))
+        if lacking := lacks(scenario):
+            lines.extend(_wrap(f"Cannot run here: it needs {lacking}.", 2))
     return "\n".join(lines) + "\n"
 
 

@@ -5,9 +5,12 @@ site at a time; what is derived from it (partitions, arrival times, the ledger) 
 A directory that is half-written or damaged is a ValueError of one sentence.
 """
 
+import json
 import multiprocessing
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -44,19 +47,31 @@ MANY_RECORDS = 40_000
 """A month of one site. A run of more is worth the start of other processes (a quarter second)."""
 
 
+_NO_TELEMETRY = ("repair", "manifest")
+"""Kinds of `Spoof` that go to another port than that of telemetry."""
+
+
 class SiteFiles(NamedTuple):
     """All hour files of a site on its own disk, and their records.
 
-    The records are read as they were before any bit rotted: `blobs` are as they are now."""
+    The records are read as they were before any bit rotted (`sound`): `blobs` are as they are."""
 
     blobs: tuple[bytes, ...]
+    sound: tuple[bytes, ...]
     archive: Archive
     strays: dict[str, tuple[tuple[int, int], ...]]  # by file: (offset, size) of what is no record
 
     def record(self, row: int) -> bytes:
         """The bytes of a record, as they are on the disk."""
+        return self._cut(self.blobs, row)
+
+    def sound_record(self, row: int) -> bytes:
+        """The bytes of a record, as they were written."""
+        return self._cut(self.sound, row)
+
+    def _cut(self, blobs: tuple[bytes, ...], row: int) -> bytes:
         offset = int(self.archive.offsets[row])
-        blob = self.blobs[int(self.archive.file_of[row])]
+        blob = blobs[int(self.archive.file_of[row])]
         return blob[offset : offset + int(self.archive.sizes[row])]
 
 
@@ -93,19 +108,22 @@ class Evidence:
         self.partition = lru_cache(maxsize=None)(self._partition)
         self.arrivals = lru_cache(maxsize=None)(self._arrivals)
         self.hour_files = lru_cache(maxsize=None)(self._hour_files)
+        self._stretches = lru_cache(maxsize=None)(self._repaired)
 
     def twins(self) -> tuple[tuple[Path, worldfile.WorldRecord], ...]:
-        """Other runs beside this one that ran the same capsule with the same code."""
+        """Other runs beside this one that ran the same capsule on the same system with the same
+        code; a run whose world.json cannot be read is none."""
         same = ("scenario.json", "versions.json")
         mine = [_content(self.run_dir / name) for name in same]
         beside = sorted(self.run_dir.resolve().parent.glob(f"{self.scenario.name}-*"))
         return tuple(
-            (path, worldfile.read(path / "world.json"))
+            (path, world)
             for path in beside
             if path != self.run_dir.resolve()
             and None not in mine
             and [_content(path / name) for name in same] == mine
-            and (path / "world.json").exists()
+            and (world := worldfile.read_sound(path / "world.json")) is not None
+            and world.system == self.world.system
         )
 
     # --- places and times ---
@@ -302,15 +320,41 @@ class Evidence:
             )
         )
 
-    def misfiled(self, site: str) -> tuple[str, ...]:
-        """Where a site's judged hour files have records whose first sample is of another hour."""
-        archive = self.site_files(site).archive
-        judged = {file.path for file in self.judged_files(site, site)}
-        begins_s = np.array([file.utc_s for file in self.hour_files(site, site)], dtype=np.int64)
-        off_s = archive.timestamps_s - begins_s[archive.file_of]
-        rows = np.flatnonzero((off_s < 0) | (off_s * SECOND_NS >= HOUR_NS)).tolist()
-        places = ((archive.files[archive.file_of[row]], archive.offsets[row]) for row in rows)
-        return tuple(f"{path}, offset {offset}" for path, offset in places if path in judged)
+    @cached_property
+    def strangers(self) -> Counter[str]:
+        """Short hashes of what strangers sent to the center's telemetry port while it was up. It
+        came by no link, and a center that was down has no line on it."""
+        center = self.scenario.center.name
+        lives = self.world.hosts[center].lives
+        return Counter(
+            line.text("sha")
+            for line in self.log.lines["spoofed"]
+            if line.where == center
+            and line.text("kind") not in _NO_TELEMETRY
+            and any(up <= line.ns and (down is None or line.ns < down) for up, down in lives)
+        )
+
+    @cached_property
+    def becomes(self) -> dict[str, str]:
+        """What a damaged datagram arrived as, by short hashes."""
+        lines = self.log.lines["corrupted"]
+        return {line.text("sha"): line.text("becomes") for line in lines}
+
+    def is_proven(self, site: str, utc_s: int) -> bool:
+        """Whether the center's provenance says that a repair brought the second (I4)."""
+        day, second = divmod(utc_s, 86_400)
+        return any(after <= second <= before for after, before in self._stretches(site, day))
+
+    def _repaired(self, site: str, day: int) -> tuple[tuple[int, int], ...]:
+        date = datetime.fromtimestamp(day * 86_400, UTC)
+        path = self.center_disk / f"provenance/{date:%Y/%m/%d}/{site}.jsonl"
+        notes = path.read_bytes().splitlines() if path.exists() else []
+        lines = [json.loads(note) for note in notes]
+        return tuple(
+            (int(line["after_s"]), int(line["before_s"]))
+            for line in lines
+            if line["what"] == "restored"
+        )
 
     # --- arrivals ---
 
@@ -360,12 +404,11 @@ class Evidence:
 
     def _site_files(self, site: str) -> SiteFiles:
         files = [file.path for file in self.hour_files(site, site)]
-        blobs = [self.read(site, path) for path in files]
-        decoded = [
-            xrio.decode(self._before_rot(site, path, blob), site)
-            for path, blob in zip(files, blobs, strict=True)
-        ]
-        decoded = decoded or [xrio.decode(b"", site)]
+        blobs = tuple(self.read(site, path) for path in files)
+        sound = tuple(
+            self._before_rot(site, path, blob) for path, blob in zip(files, blobs, strict=True)
+        )
+        decoded = [xrio.decode(data, site) for data in sound] or [xrio.decode(b"", site)]
         lengths = [len(records.offsets) for records in decoded]
         archive = Archive(
             tuple(files),
@@ -377,7 +420,7 @@ class Evidence:
             np.concatenate([records.points for records in decoded]),
         )
         strays = {path: records.strays for path, records in zip(files, decoded, strict=False)}
-        return SiteFiles(tuple(blobs), archive, strays)
+        return SiteFiles(blobs, sound, archive, strays)
 
     def _before_rot(self, host: str, path: str, data: bytes) -> bytes:
         """The file with every bit that the log says rotted flipped back."""

@@ -5,7 +5,8 @@ A fault is frozen data; the world carries it out (`run.py` translates). It acts 
 and not a byte more: whatever else is missing fails the claim `accounted`.
 
 Times are text: `HH:MM[:SS]` on the scenario's first day, `+DdHH:MM[:SS]` days later, or a full
-`YYYY-MM-DDTHH:MM[:SS]`, all UTC.
+`YYYY-MM-DDTHH:MM[:SS]`, all UTC. Numbers have bounds (`BOUNDS` in wellformed.py), and addresses are
+IPv4: a scenario that breaks one is refused before it runs.
 """
 
 from msgspec import Struct
@@ -17,7 +18,8 @@ class Value(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Lose(Value, frozen=True, tag="lose"):
-    """The next `count` telemetry datagrams that enter the link are lost. Excuses those."""
+    """The next `count` telemetry datagrams that enter the link are lost: 1 to a million. Excuses
+    those."""
 
     link: str
     count: int = 1
@@ -31,7 +33,8 @@ class Duplicate(Value, frozen=True, tag="duplicate"):
 
 
 class Reorder(Value, frozen=True, tag="reorder"):
-    """The next `count` telemetry datagrams are held back `by_s` seconds. Excuses nothing."""
+    """The next `count` telemetry datagrams are held back `by_s` seconds: 0 to 30 days. The last of
+    them must be free again before the run looks for convergence. Excuses nothing."""
 
     link: str
     count: int = 1
@@ -53,8 +56,9 @@ class Outage(Value, frozen=True, tag="outage"):
 
 
 class Kill(Value, frozen=True, tag="kill"):
-    """The host's processes die; its disk keeps what was written. Excuses the open record (at most
-    60 s of samples), the downtime, and datagrams that arrive meanwhile."""
+    """The host's processes die; its disk keeps what was written. They are back after 1 ms to 30
+    days. Excuses the open record (at most 60 s of samples), the downtime, and datagrams that arrive
+    meanwhile."""
 
     host: str
     restart_after_s: float = 10.0
@@ -90,16 +94,16 @@ class Freeze(Value, frozen=True, tag="freeze"):
 
 
 class ClockStep(Value, frozen=True, tag="clock_step"):
-    """The host's UTC steps by `by_s` (negative: back). Excuses labels, never samples: from then on
-    time stamps are judged against the stepped clock."""
+    """The host's UTC steps by `by_s` (negative: back), at most 30 days either way. Excuses labels,
+    never samples: from then on time stamps are judged against the stepped clock."""
 
     host: str
     by_s: float
 
 
 class ClockDrift(Value, frozen=True, tag="clock_drift"):
-    """The host loses its GPS and its UTC drifts by `ppm` until the fault ends; then it is
-    disciplined again with a step. Excuses labels, never samples."""
+    """The host loses its GPS and its UTC drifts by `ppm` (at most 100 000 either way) until the
+    fault ends; then it is disciplined again with a step. Excuses labels, never samples."""
 
     host: str
     ppm: float
@@ -124,7 +128,7 @@ class RotRecord(Value, frozen=True, tag="rot_record"):
     difference from the instrument; the center must still equal the edge."""
 
     host: str
-    bit: int = 0  # counted from the start of the record; 0..3039
+    bit: int = 0  # counted from the start of the record, 0 to 3039
 
 
 class MoveAddress(Value, frozen=True, tag="move_address"):

@@ -26,6 +26,7 @@ from fieldproof.verdict import (
     Wire,
     overall,
 )
+from fieldproof.wellformed import TIER
 
 IMPLICIT: tuple[Claim, ...] = (
     LogIntact(),
@@ -37,8 +38,6 @@ IMPLICIT: tuple[Claim, ...] = (
 )
 """What every run is judged by, first."""
 
-TIER = "virtual"
-
 
 def judge(run_dir: Path, in_parallel: bool = False) -> Report:
     """Judge the run in `run_dir` and write its `verdict.json` and `ledger.jsonl`.
@@ -46,6 +45,7 @@ def judge(run_dir: Path, in_parallel: bool = False) -> Report:
     `in_parallel`: a long run may use other processes, which import the caller's main module again.
     Raises ValueError, one sentence, where the directory is not a whole run."""
     evidence = Evidence(run_dir)
+    _ = evidence.log  # a damaged one is one sentence here, and would be one for every claim later
     if in_parallel:
         evidence.walk_ahead()
     claims = tuple(result_of(claim, evidence) for claim in (*IMPLICIT, *evidence.scenario.checks))
@@ -56,6 +56,7 @@ def judge(run_dir: Path, in_parallel: bool = False) -> Report:
         schema=SCHEMA,
         scenario=evidence.scenario.name,
         tier=TIER,
+        system=evidence.world.system,
         seed=seed,
         verdict=verdict,
         exit=code,

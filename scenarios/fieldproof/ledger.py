@@ -3,10 +3,13 @@
     delivered   the center's raw tree holds these very bytes from the site
     restored    it does not, but the center's canonical tree holds them
     lost        neither: at which hop, by which cause, by which fault
-    invented    the other way round: the canonical tree holds a record that the edge has not
+    invented    the other way round: the canonical tree holds a record that the edge has not, or the
+                raw tree does, and neither a stranger sent it nor a link damaged it
 
-What is lost must be excused by a declared fault or by the link's own model (see `oracle.excuses`);
-otherwise its cause is `unexplained`. Nothing is blamed on the nearest fault.
+What did not arrive, be it lost or restored, must be excused by a declared fault or by the link's
+own model (see `oracle.excuses`); otherwise its cause is `unexplained`: a repair makes a loss good
+and does not explain it. Nothing is blamed on the nearest fault. What was restored must be named by
+the center's provenance.
 
 Samples that are in no record are lost at the site's own host. They count as the bytes that they
 would have become, 380 for 60 points, in whole points: a single sample is the partition's business.
@@ -26,7 +29,7 @@ import numpy as np
 from msgspec import Struct
 
 from fieldproof.oracle.clock import SECOND_NS, Integers
-from fieldproof.oracle.excuses import Piece, bytes_of
+from fieldproof.oracle.excuses import IN_FLIGHT_NS, Piece, bytes_of
 from fieldproof.oracle.log import short_hash
 from fieldproof.oracle.trees import TELEMETRY_PORT
 from fieldproof.oracle.xrio import decode
@@ -36,9 +39,6 @@ if TYPE_CHECKING:
     from fieldproof.evidence import Evidence
 
 UNEXPLAINED = "unexplained"
-
-IN_FLIGHT_NS = 5 * SECOND_NS
-"""How long after its end a record may still be on the way from the edge to the raw tree."""
 
 _ROUNDING_NS = 1_000_000
 """Labels come back as true times with less than this error, whatever the clock's drift."""
@@ -94,13 +94,12 @@ class Ledger(NamedTuple):
     deliveries: dict[str, Deliveries]  # by site
     undelivered: dict[str, frozenset[str]]  # by site: short hashes of restored and lost records
     open_books: tuple[str, ...]  # a sentence for each thing that does not close
+    unproven: tuple[str, ...]  # places of restored records of which no provenance speaks
 
     @property
     def unexplained(self) -> tuple[Unit, ...]:
-        """What was lost outside every excuse, and what nobody measured."""
-        return tuple(
-            unit for unit in self.units if unit.fate == "invented" or unit.cause == UNEXPLAINED
-        )
+        """What did not arrive outside every excuse, and what nobody measured."""
+        return tuple(unit for unit in self.units if unit.cause == UNEXPLAINED)
 
     def jsonl(self) -> bytes:
         """The content of `ledger.jsonl`."""
@@ -131,6 +130,7 @@ def build(evidence: "Evidence") -> Ledger:
         {book.site: book.deliveries for book in books},
         {book.site: frozenset(book.undelivered) for book in books},
         tuple(open_books),
+        tuple(place for book in books for place in book.unproven),
     )
 
 
@@ -173,6 +173,8 @@ class _Book:
         self.site = site
         self.units: list[Unit] = []
         self.undelivered: list[str] = []
+        self.unproven: list[str] = []
+        self._raw: dict[bytes, list[int]] = {}  # arrivals of each payload, UTC ns
         self.hours: tuple[Hour, ...] = ()
         self.produced_bytes = self.delivered_bytes = 0
         self.deliveries: Deliveries
@@ -186,7 +188,7 @@ class _Book:
         }
         self._repairs = [
             (line.text("day"), line.ns, line.text("method"))
-            for line in evidence.log.lines["repaired"]
+            for line in evidence.log.said["repaired"]
             if line.text("site") == site
         ]
 
@@ -217,9 +219,8 @@ class _Book:
     def _enter_records(self, canonical: Counter[bytes]) -> None:
         """Each record whose first sample lies in the span, in the edge's order."""
         files = self._evidence.site_files(self.site)
-        raw: dict[bytes, list[int]] = {}
         for utc_ns, _, payload in self._evidence.datagrams(self.site, TELEMETRY_PORT):
-            raw.setdefault(payload, []).append(utc_ns)
+            self._raw.setdefault(payload, []).append(utc_ns)
         tallies: dict[str, Counter[str]] = {}
         ended_ns: list[int] = []
         arrived_utc_ns: list[int] = []
@@ -228,7 +229,7 @@ class _Book:
             path = files.archive.files[files.archive.file_of[number]]
             self.produced_bytes += len(data)
             self._samples += int(self._partition.held[number])
-            if arrivals := raw.get(data):
+            if arrivals := self._raw.get(data):
                 fate = "delivered"
                 self.delivered_bytes += len(data)
                 ended_ns.append(ended)
@@ -265,11 +266,10 @@ class _Book:
         sha = short_hash(row.data)
         self.undelivered.append(sha)
         reason = self._reason(row, sha)
-        cause, by, at = reason.cause, "", ""
-        if fate == "restored":
-            by, at = self._repair(row)
-        elif not reason.excused:
-            cause = UNEXPLAINED
+        cause = reason.cause if reason.excused else UNEXPLAINED
+        by, at = self._repair(row) if fate == "restored" else ("", "")
+        if fate == "restored" and not self._evidence.is_proven(self.site, row.timestamp_s):
+            self.unproven.append(f"{row.path}, offset {row.offset}")
         self.units.append(
             Unit(
                 self.site,
@@ -345,16 +345,25 @@ class _Book:
         )
 
     def _enter_inventions(self, canonical: Counter[bytes]) -> None:
-        """Records of the canonical tree that the edge has not, or not as often."""
+        """Records of the center that the edge has not, or not as often."""
         files = self._evidence.site_files(self.site)
-        held = Counter(files.record(number) for number in range(len(files.archive.offsets)))
+        rows = range(len(files.archive.offsets))
+        held = Counter(files.record(row) for row in rows)
         for data, times in (canonical - held).items():
-            stamp_s = int.from_bytes(data[12:16], "little")
-            sha = short_hash(data)
             hop = self._evidence.scenario.center.name
-            first = iso(stamp_s * SECOND_NS)
-            unit = Unit(self.site, "invented", len(data) * times, first, hop=hop, sha=sha)
-            self.units.append(unit)
+            self._enter_invention(data, times, hop)
+        written = {files.sound_record(row) for row in rows}
+        known = {*self._evidence.strangers, *self._evidence.becomes.values()}
+        for data in self._raw:
+            if data not in written and data not in canonical and short_hash(data) not in known:
+                self._enter_invention(data, 1, self.site)
+
+    def _enter_invention(self, data: bytes, times: int, hop: str) -> None:
+        stamp_s = int.from_bytes(data[12:16], "little")
+        first, sha = iso(stamp_s * SECOND_NS), short_hash(data)
+        self.units.append(
+            Unit(self.site, "invented", len(data) * times, first, hop, UNEXPLAINED, sha=sha)
+        )
 
     def _canonical(self) -> Counter[bytes]:
         """The records of the canonical tree, and how often each is there."""

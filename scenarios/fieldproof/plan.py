@@ -9,6 +9,8 @@ The rules:
 3. Outages of a link may overlap: it is dark as long as one lasts.
 4. Every address belongs to one host, moves included.
 5. A site is frozen in fidelity `words` only: else nobody can tell what its line buffer keeps.
+
+`check` asks everything that can be refused before a world, and with it any file, begins.
 """
 
 from itertools import combinations
@@ -24,12 +26,16 @@ from fieldproof.faults import (
     Kill,
     MoveAddress,
     PowerCut,
+    Reorder,
     RotRecord,
     Timed,
 )
 from fieldproof.inflict import Inflicted
-from fieldproof.scenario import LEAD_S, Scenario
+from fieldproof.scenario import LEAD_S, Riometer, Scenario, Site
+from fieldproof.wellformed import MalformedScenario, validate
 from fieldproof_contract import SECOND_NS
+from fieldproof_simulators.instruments.riometer import Riometer as Instrument
+from fieldproof_simulators.links.profiles import profile
 from fieldproof_simulators.machines.clock import TrueUtc
 
 BOOTED_NS = 60 * SECOND_NS
@@ -39,6 +45,33 @@ _EXCLUSIVE = ((Kill, PowerCut, CenterDown, Freeze), (ClockDrift,), (DiskFull,), 
 """Kinds of faults of which a host can have one at a time."""
 
 _OF_A_SITE = (DeadPreamplifier, RotRecord)
+
+
+SEND_S = 60
+"""How long a link waits for the next telemetry datagram, where nothing else keeps it away."""
+
+
+def check(scenario: Scenario) -> None:
+    """Raise MalformedScenario where no world can be built of a scenario. Makes nothing."""
+    validate(scenario)
+    begins_utc_ns = (scenario.starts_utc_s - LEAD_S) * SECOND_NS
+    try:
+        for link in scenario.links:
+            profile(link.profile)
+        for site in scenario.sites:
+            _check_riometers(scenario, site, begins_utc_ns)
+        plan(scenario, TrueUtc(begins_utc_ns))
+    except ValueError as error:
+        raise MalformedScenario(str(error)) from None
+
+
+def _check_riometers(scenario: Scenario, site: Site, begins_utc_ns: int) -> None:
+    for part in site.instruments:
+        try:
+            if isinstance(part, Riometer):
+                Instrument(site.name, 0, begins_utc_ns, noise=part.noise)
+        except ValueError as error:
+            raise MalformedScenario(f"In scenario {scenario.name}, {error}.") from None
 
 
 def plan(scenario: Scenario, utc: TrueUtc) -> list[Inflicted]:
@@ -77,6 +110,8 @@ def _over_ns(item: Inflicted) -> int:
             lasts_s = MID_WRITE_WITHIN_S + restart_after_s
         case Kill(_, restart_after_s) | PowerCut(_, restart_after_s):
             lasts_s = restart_after_s
+        case Reorder(_, count, by_s):
+            lasts_s = count * SEND_S + by_s
         case _:
             return item.at_ns if item.until_ns is None else item.until_ns
     return item.at_ns + round(lasts_s * SECOND_NS)

@@ -5,7 +5,10 @@ A run has three phases, on the world's true time:
     lead     LEAD_S before the span that is judged: hosts boot, first records fill
     span     what the scenario tells
     settle   faults are over and nodes are up; the world goes on for LEAD_S at least, then until the
-             center's hour files of the span equal the edges', or `settles_within` is over
+             center's hour files of the span equal the edges' and it has no file that an edge has
+             not, or `settles_within` is over
+
+The hours of the span are those that a site's own clock showed in it.
 
 Nothing is judged here; `world.json` says what the world knows of itself.
 """
@@ -18,17 +21,17 @@ import msgspec
 
 from fieldproof.faults import DeadPreamplifier
 from fieldproof.inflict import Inflicted, Inflictor
-from fieldproof.plan import plan
+from fieldproof.oracle import trees, worldfile
+from fieldproof.plan import check, plan
 from fieldproof.scenario import LEAD_S, Riometer, Scenario, Site, duration_s, to_json
 from fieldproof.store import write_document
 from fieldproof.systems import Part, System
 from fieldproof.systems.reference import Reference
-from fieldproof.wellformed import validate
 from fieldproof_contract import SECOND_NS
 from fieldproof_simulators.instruments.riometer import PreampDead, RateSegment
 from fieldproof_simulators.instruments.riometer import Riometer as Instrument
 from fieldproof_simulators.links.profiles import profile
-from fieldproof_simulators.machines.clock import TrueUtc, iso
+from fieldproof_simulators.machines.clock import TrueUtc
 from fieldproof_simulators.machines.disk import Disk
 from fieldproof_simulators.machines.host import Host
 from fieldproof_simulators.world import World
@@ -36,6 +39,9 @@ from fieldproof_simulators.world import World
 LEAD_NS = LEAD_S * SECOND_NS
 STEP_NS = LEAD_NS
 """How often a settling world is looked at."""
+
+HOUR_S = 3600
+HOUR_NS = HOUR_S * SECOND_NS
 
 PROGRESS_STEPS = 200
 
@@ -50,8 +56,10 @@ def run(
     on_progress: OnProgress = lambda fraction, true_ns: None,
     system: System | None = None,
 ) -> None:
-    """Let the scenario happen. Raises ValueError where it does not make sense."""
+    """Let the scenario happen. Raises MalformedScenario, before there is any file, where it cannot
+    be run as it is written."""
     began = time.perf_counter()
+    check(scenario)
     (run_dir / "scenario.json").write_bytes(to_json(scenario, seed))
     staged = Stage(scenario, seed, run_dir, system or Reference())
     staged.play(on_progress)
@@ -64,7 +72,6 @@ class Stage:
     """A world built from a scenario, and its calendar."""
 
     def __init__(self, scenario: Scenario, seed: int, run_dir: Path, system: System) -> None:
-        validate(scenario)
         self.scenario = scenario
         self._seed = seed
         self._system = system
@@ -103,7 +110,8 @@ class Stage:
         """Store the disks; the content of `world.json`, but for the wall time."""
         world = self.world
         return {
-            "schema": "fieldproof-world/1",
+            "schema": worldfile.SCHEMA,
+            "system": self._system.name,
             "begins_utc_ns": world.utc.begins_utc_ns,
             "judged_ns": [self.from_ns, self.to_ns],
             "ends_ns": world.now_ns(),
@@ -177,19 +185,23 @@ class Stage:
         if not self.scenario.center.reconciles:
             return True
         center = self.world.hosts[self.scenario.center.name].disk
-        edges = [self.world.hosts[site.name].disk for site in self.scenario.sites]
-        return all(self._equal(edge, center) for edge in edges)
+        filed = center.listing("riometer/")
+        edges = [self.world.hosts[site.name] for site in self.scenario.sites]
+        return all(self._equal(edge, center, filed) for edge in edges)
 
-    def _equal(self, edge: Disk, center: Disk) -> bool:
-        first, last = (self._hour(true_ns) for true_ns in (self.from_ns, self.to_ns - 1))
+    def _equal(self, edge: Host, center: Disk, filed: Sequence[str]) -> bool:
+        folder = f"/{edge.name}_xrio/"
         return all(
-            center.size(path) is not None and center.read(path) == edge.read(path)
-            for path in edge.listing("riometer/")
-            if path.endswith(".dat") and first <= _hour_of(path) <= last
-        )
+            _held(center, path) == _held(edge.disk, path) for path in self._judged_paths(edge)
+        ) and all(edge.disk.size(path) is not None for path in filed if folder in path)
 
-    def _hour(self, true_ns: int) -> str:
-        return iso(self.world.utc.at(true_ns))[:13].replace("-", "").replace("T", "_")
+    def _judged_paths(self, edge: Host) -> list[str]:
+        """The hour files of every hour that the site's clock showed in the span."""
+        shown = edge.clock.shown(self.from_ns, self.to_ns)
+        hours = {
+            hour for first, last in shown for hour in range(first // HOUR_NS, -(-last // HOUR_NS))
+        }
+        return [trees.hour_path(edge.name, hour * HOUR_S) for hour in sorted(hours)]
 
     def _wire(self) -> list[dict[str, object]]:
         return [
@@ -221,6 +233,6 @@ def _furnish(host: Host, parts: tuple[Part, ...]) -> None:
         host.add(part.name, part.make, part.hears)
 
 
-def _hour_of(path: str) -> str:
-    """`YYYYMMDD_HH` of an hour file, which orders hour files by time."""
-    return path.rpartition("/")[2][:11]
+def _held(disk: Disk, path: str) -> bytes | None:
+    """The file, or None where there is none."""
+    return None if disk.size(path) is None else disk.read(path)

@@ -4,9 +4,10 @@
     runs/latest              link to the run that was judged last
 
 A run directory grows in three steps, each marked by a file that appears whole or not at all:
-`versions.json` (started), `world.json` (the world ran to its end), `verdict.json` (judged, so
-complete). A run without `world.json` is half-written: nothing can be said about it, and it stays
-on disk until somebody deletes it. The store deletes nothing and gives no name out twice.
+`scenario.json` (started: it repeats the run), `world.json` (the world ran to its end),
+`verdict.json` (judged, so complete). A run without `world.json` is half-written: nothing can be
+said about it, and it stays on disk until somebody deletes it. The store deletes nothing and gives
+no name out twice.
 """
 
 import difflib
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import msgspec
 
-from fieldproof.scenario import Capsule, from_json
+from fieldproof.scenario import Capsule, Scenario, from_json, to_json
 from fieldproof.verdict import SCHEMA, Report
 
 ROOT_VARIABLE = "FIELDPROOF_RUNS"
@@ -31,7 +32,6 @@ PACKAGES = (
     "fieldproof_simulators",
     "fieldproof",
 )
-WORLD_SCHEMA = "fieldproof-world/1"
 
 
 class StoreError(ValueError):
@@ -44,15 +44,20 @@ class RunStore:
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or Path(os.environ.get(ROOT_VARIABLE) or "runs")
 
-    def new(self, scenario_name: str) -> Path:
-        """A fresh directory `<scenario>-NNNN` that holds `versions.json` and nothing else.
+    def new(self, scenario: Scenario, seed: int) -> Path:
+        """A fresh directory `<scenario>-NNNN` that holds the capsule, `versions.json` and nothing
+        else.
 
         Two programs that start at once get two directories. Raises StoreError where the root
         cannot be written."""
+        versions = _versions()  # a tenth of a second, in which there is no directory yet
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            run_dir = self._claim(scenario_name)
-            write_document(run_dir / "versions.json", _versions())
+            run_dir = self._claim(scenario.name)
+            write_document(run_dir / "scenario.json", to_json(scenario, seed))
+            write_document(run_dir / "versions.json", versions)
+        except (FileExistsError, NotADirectoryError):
+            raise self._no_folder() from None
         except OSError as error:
             raise StoreError(
                 f"No run can be stored in {self.root}: {error.strerror}; "
@@ -72,24 +77,21 @@ class RunStore:
     def open(self, text: str) -> Path:
         """The directory of the run that `text` names: a run's name, a path, or `latest`.
 
-        Its capsule and its `world.json` can be read. Raises StoreError otherwise."""
+        Its capsule can be read and its world reached its end. Raises StoreError otherwise."""
         run_dir = self._find(text)
         read_capsule(run_dir)
-        try:
-            world = msgspec.json.decode((run_dir / "world.json").read_bytes(), type=_World)
-        except FileNotFoundError:
+        if not (run_dir / "world.json").is_file():
             raise StoreError(
                 f"Run {run_dir} is half-written: it has no world.json, so its world never reached "
                 f"the end; start it again with `fieldproof run {run_dir / 'scenario.json'}`."
-            ) from None
-        except (OSError, msgspec.DecodeError) as error:
-            raise StoreError(f"{run_dir / 'world.json'} cannot be read: {error}.") from None
-        if world.schema != WORLD_SCHEMA:
-            raise StoreError(
-                f"{run_dir / 'world.json'} has schema {world.schema!r}; "
-                f"this program reads {WORLD_SCHEMA!r}."
             )
         return run_dir
+
+    def _no_folder(self) -> StoreError:
+        return StoreError(
+            f"{self.root} is no folder, so it holds no runs: name a folder with --runs or "
+            f"${ROOT_VARIABLE}."
+        )
 
     def _claim(self, scenario_name: str) -> Path:
         numbered = re.compile(re.escape(scenario_name) + r"-(\d{4,})")
@@ -105,6 +107,8 @@ class RunStore:
             return run_dir
 
     def _find(self, text: str) -> Path:
+        if self.root.exists() and not self.root.is_dir():
+            raise self._no_folder()
         if text == LATEST:
             link = self.root / LATEST
             if not link.is_dir():
@@ -163,12 +167,6 @@ def write_document(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
-
-
-class _World(msgspec.Struct):
-    """What the store wants to know of `world.json`."""
-
-    schema: str
 
 
 def _versions() -> bytes:

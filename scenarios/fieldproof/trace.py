@@ -126,12 +126,17 @@ def _holds(run_dir: Path, path: Path, record: bytes, what: str) -> Iterator[Step
 
 
 def _logged(run_dir: Path, sha: str, scenario: Scenario) -> Iterator[Step]:
-    """What the log says of the payload: lost, corrupted, duplicated, delayed."""
+    """What the log says of the payload: lost, corrupted, duplicated, delayed; and what nodes say
+    of it: quarantined."""
     with (run_dir / "log.jsonl").open("rb") as log:
         for line in log:
             if sha.encode() in line:
                 event = msgspec.json.decode(line)
-                yield Step(event["what"], event["utc"], event["where"], _cause(event, scenario))
+                if "by" in event:
+                    why = f"in its own words: {event['detail'].get('reason', '')}".rstrip(": ")
+                    yield Step(event["said"], event["utc"], event["by"], why)
+                else:
+                    yield Step(event["what"], event["utc"], event["where"], _cause(event, scenario))
 
 
 def _cause(event: dict[str, Any], scenario: Scenario) -> str:

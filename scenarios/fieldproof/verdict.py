@@ -91,6 +91,7 @@ class Report(Struct, frozen=True):
     schema: str
     scenario: str
     tier: str
+    system: str  # under test, such as "reference" or "reference with acquire=Deaf"
     seed: int
     verdict: Verdict
     exit: int

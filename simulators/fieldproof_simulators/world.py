@@ -28,20 +28,38 @@ from fieldproof_simulators.machines.host import Host
 from fieldproof_simulators.machines.spool import Spool
 from fieldproof_simulators.streams import child_seed
 
+Detail = Mapping[str, str | int]
+
 HOUSEKEEPING_NS = 3_600_000_000_000
 """How often files that are left alone go from memory to the run directory."""
 
 
+UDP_BYTES = 65_507
+"""The most data that one UDP datagram carries over IPv4 (RFC 768, RFC 791)."""
+
+
 class EventLog:
-    """`log.jsonl`, written as it happens, with the SHA-256 of all of it."""
+    """`log.jsonl`, written as it happens, with the SHA-256 of all of it.
+
+    A fact of the world has its place under "where", its name under "what", and its details beside
+    them. What a node says is marked by "by", and is all below "said" and "detail": no system can
+    state a fact, or the time of anything."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb")
         self._hash = sha256()
 
-    def write(self, line: Mapping[str, str | int]) -> None:
-        """One event."""
-        text = json.dumps(line, ensure_ascii=False).encode() + b"\n"
+    def fact(self, ns: int, utc: str, where: str, what: str, detail: Detail) -> None:
+        """Something happened in the world."""
+        self._write({"ns": ns, "utc": utc, "where": where, "what": what, **detail})
+
+    def said(self, ns: int, utc: str, by: str, what: str, detail: Detail) -> None:
+        """The node `host/node` says something."""
+        self._write({"ns": ns, "utc": utc, "by": by, "said": what, "detail": dict(detail)})
+
+    def _write(self, line: Mapping[str, object]) -> None:
+        # A text of a node may hold what UTF-8 cannot: a question mark stands for it.
+        text = json.dumps(line, ensure_ascii=False).encode(errors="replace") + b"\n"
         self._hash.update(text)
         self._file.write(text)
 
@@ -81,16 +99,25 @@ class World:
         event = simpy.Timeout(self._env, true_ns - self._env.now)
         event.callbacks.append(lambda _: action())
 
-    def log(self, where: str, what: str, detail: Mapping[str, str | int]) -> None:
-        """Write a line to the run's log."""
+    def log(self, where: str, what: str, detail: Detail) -> None:
+        """Write a fact to the run's log."""
         now_ns = self.now_ns()
-        moment = iso(self.utc.at(now_ns))
-        self.event_log.write({"ns": now_ns, "utc": moment, "where": where, "what": what, **detail})
+        self.event_log.fact(now_ns, iso(self.utc.at(now_ns)), where, what, detail)
+
+    def said(self, by: str, what: str, detail: Detail) -> None:
+        """Write to the run's log what the node `host/node` says."""
+        now_ns = self.now_ns()
+        self.event_log.said(now_ns, iso(self.utc.at(now_ns)), by, what, detail)
 
     def transmit(self, host: Host, port: int, to: Address, data: bytes) -> None:
         """A datagram leaves a host: a site's by its link up, the center's by the site's link down.
 
-        A datagram to nobody's address is lost without a link, as on the Internet."""
+        A datagram to nobody's address is lost without a link, as on the Internet. Raises OSError
+        for what is no datagram: too long, or with a port that is none."""
+        if len(data) > UDP_BYTES:
+            raise OSError(f"A datagram of {len(data)} bytes is too long: {UDP_BYTES} is the most.")
+        if not (0 < port < 65536 and 0 < to.port < 65536):
+            raise OSError(f"A datagram cannot go from port {port} to port {to.port}.")
         packet = Packet(Address(host.address, port), to, data)
         if host.name in self._link_of:
             self._link_of[host.name].send("up", packet)

@@ -2,6 +2,7 @@
 
 The world and the judge are stand-ins that write and read a run directory in a few milliseconds."""
 
+import importlib.metadata
 import io
 import json
 import os
@@ -15,6 +16,7 @@ import pytest
 
 from fieldproof import catalog
 from fieldproof.cli import main
+from fieldproof.faults import Lose, at
 from fieldproof.scenario import Center, Link, Scenario, Site, from_json, to_json
 from fieldproof.store import write_document
 from fieldproof.verdict import SCHEMA, ClaimResult, LedgerSummary, Report, Verdict, overall
@@ -45,9 +47,6 @@ class StandIn:
 
     def run(self, scenario, seed, run_dir, on_progress):
         outcome = self.outcomes.get(scenario.name, "pass")
-        write_document(run_dir / "scenario.json", to_json(scenario, seed))
-        if outcome == "nonsense":
-            raise ValueError("The link has no profile 'carrier pigeon'.")
         on_progress(0.5, 2_400_000_000_000)
         if isinstance(outcome, BaseException):
             raise outcome
@@ -65,6 +64,7 @@ class StandIn:
             schema=SCHEMA,
             scenario=scenario.name,
             tier="virtual",
+            system="reference",
             seed=seed,
             verdict=verdict,
             exit=code,
@@ -247,6 +247,32 @@ def test_a_scenario_for_another_tier(world, capsys, monkeypatch):
     assert "Nothing was run: no scenario was left to run." in capsys.readouterr().err
 
 
+def test_a_machine_that_lacks_something(world, capsys, monkeypatch):
+    """A scenario that needs what this program has not ends with 69, is skipped by --all, which says
+    so, and is marked by `list`; nothing is stored."""
+    bound = msgspec.structs.replace(STORIES["red-hour"], needs=("netem", "root"))
+    monkeypatch.setattr(sys.modules["fieldproof.catalog.red_hour"], "SCENARIO", bound)
+    assert 69 == main(["run", "red-hour"])
+    lacks = "netem and root, which the virtual tier does not have"
+    assert f"red-hour needs {lacks}." == told(capsys)
+    assert not Path("runs").exists()
+    assert 0 == main(["run", "--all", "--json", "--quiet"])
+    out, err = capsys.readouterr()
+    assert ["quiet-hour"] == [report["scenario"] for report in json.loads(out)]
+    assert f"fieldproof: Skipped: red-hour needs {lacks}.\n" == err
+    assert 0 == main(["list"])
+    assert f"  Cannot run here: it needs {lacks}." == capsys.readouterr().out.splitlines()[-1]
+    assert 0 == main(["list", "--json"])
+    assert ["", lacks] == [story["lacks"] for story in json.loads(capsys.readouterr().out)]
+
+
+def test_a_capsule_may_need_something_too(world, capsys):
+    """The needs of a scenario.json count as those of a story do."""
+    write_document(Path("a.json"), to_json(msgspec.structs.replace(QUIET, needs=("netem",)), 1))
+    assert 69 == main(["run", "a.json"])
+    assert "a.json needs netem, which the virtual tier does not have." == told(capsys)
+
+
 # --- check, show, list ---------------------------------------------------------------------------
 
 
@@ -303,17 +329,20 @@ def test_an_empty_catalog_is_nothing(world, capsys, monkeypatch):
         ("run zzz", "There is no scenario 'zzz': `fieldproof list` shows all."),
         ("run quiet-hour zzz", "There is no scenario 'zzz': `fieldproof list` shows all."),
         ("run no.json", "no.json cannot be read: No such file or directory."),
-        ("run", "Name the scenarios to run, or all of them by --all, but not both."),
+        ("run", "Name the scenarios to run (`fieldproof list` shows them), or say --all."),
         ("run quiet-hour --all", "Name the scenarios to run, or all of them by --all, but not"),
         ("run quiet-hour --seed x", "argument --seed: 'x' is neither a number nor 40 hex digits;"),
         ("run quiet-hour --seed -1", "argument --seed: '-1' is neither a number nor 40 hex"),
         ("run quiet-hour --fast", "unrecognized arguments: --fast; `fieldproof --help` shows"),
         ("walk", "argument COMMAND: invalid choice: 'walk'"),
-        ("", "the following arguments are required: COMMAND; `fieldproof --help` shows"),
+        ("", "Say what to do: list, run, check or show; `fieldproof --help` explains them."),
         ("check latest", "There is no latest run in runs: none has been judged there yet."),
         ("check nothing", "There is no run 'nothing', neither in runs nor as a path:"),
         ("show nothing", "There is no run 'nothing', neither in runs nor as a path:"),
-        ("run quiet-hour --runs file", "No run can be stored in file: File exists; name another"),
+        ("run quiet-hour --runs file", "file is no folder, so it holds no runs: name a folder"),
+        ("run quiet-hour --runs file/x", "file/x is no folder, so it holds no runs: name a folder"),
+        ("check quiet-hour-0001 --runs file", "file is no folder, so it holds no runs"),
+        ("show latest --runs file", "file is no folder, so it holds no runs"),
     ],
 )
 def test_a_wrong_command_is_one_sentence(world, capsys, command, sentence):
@@ -324,17 +353,26 @@ def test_a_wrong_command_is_one_sentence(world, capsys, command, sentence):
     assert not Path("runs").exists()
 
 
-def test_a_world_that_cannot_be_built_is_the_scenarios_fault(world, capsys):
-    """A ValueError before anything happens ends with 4 and the documents of the runs before."""
-    world.outcomes = {"red-hour": "nonsense"}
-    assert 4 == main(["run", "red-hour", "--quiet"])
-    assert "The link has no profile 'carrier pigeon'." == told(capsys)
-    assert 4 == main(["run", "--all", "--json", "--quiet"])
-    assert ["quiet-hour"] == [run["scenario"] for run in json.loads(capsys.readouterr().out)]
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"links": (Link("vsat", "pigeon"),)}, "No link profile is named 'pigeon': choose from "),
+        ({"faults": (at("00:10", Lose("vsat", 0)),)}, "Lose at 00:10 in red-hour has count 0: it"),
+        ({"faults": (at("03:10", Lose("vsat")),)}, "Lose at 03:10 in scenario red-hour is not ov"),
+    ],
+)
+@pytest.mark.parametrize("which", ["red-hour", "--all"])
+def test_a_refused_scenario_leaves_nothing(world, capsys, monkeypatch, which, changes, sentence):
+    """What no world can be built of ends with 4 before anything runs, and leaves no directory."""
+    scenario = msgspec.structs.replace(STORIES["red-hour"], **changes)
+    monkeypatch.setattr(sys.modules["fieldproof.catalog.red_hour"], "SCENARIO", scenario)
+    assert 4 == main(["run", which])
+    assert told(capsys).startswith(sentence)
+    assert [] == list(Path().iterdir())
 
 
-def test_a_value_error_in_mid_run_is_a_harness_fault(world, capsys):
-    """Once the world goes round, a ValueError is nobody's but the harness's."""
+def test_a_value_error_of_the_world_is_a_harness_fault(world, capsys):
+    """Once a scenario was found sound, a ValueError is nobody's but the harness's."""
     world.outcomes = {"red-hour": ValueError("negative delay")}
     assert 3 == main(["run", "red-hour"])
     assert "the harness failed with ValueError: negative delay (-v shows where)" in told(capsys)
@@ -412,6 +450,14 @@ def test_a_terminal_without_unicode_is_no_error(world):
         patch.setattr(sys, "stdout", out)
         assert 0 == main(["run", "quiet-hour", "--quiet"])
     assert b"00:00 ????" in out.buffer.getvalue()
+
+
+def test_the_version_is_the_packages(capsys):
+    """`--version` ends with code 0 and says which version is installed."""
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert 0 == caught.value.code
+    assert f"fieldproof {importlib.metadata.version('fieldproof')}\n" == capsys.readouterr().out
 
 
 def test_help_names_the_exit_codes(capsys):

@@ -77,6 +77,30 @@ def test_a_lost_record_is_followed_to_its_restoration(run_dir: Path):
     ) == told.steps
 
 
+def test_the_words_of_a_node_are_told_as_such(run_dir: Path):
+    """What a node says of a record is part of its fate, under the node's name."""
+    sha = sha256(record(24)).hexdigest()[:16]
+    with (run_dir / "log.jsonl").open("a") as opened:
+        opened.write(
+            '{"ns": 3, "utc": "2006-01-17T16:25:07.000000Z", "by": "center/validate", '
+            f'"said": "quarantined", "detail": {{"reason": "time", "sha": "{sha}"}}}}\n'
+        )
+    (said,) = (
+        step
+        for step in fate(run_dir, "daws:2006-01-17T16:24:05").steps
+        if step.what == "quarantined"
+    )
+    assert (
+        Step(
+            "quarantined",
+            "2006-01-17T16:25:07.000000Z",
+            "center/validate",
+            "in its own words: time",
+        )
+        == said
+    )
+
+
 def test_the_ledger_has_the_last_word(run_dir: Path):
     """A record's ledger line follows its steps; a second in no record has that line alone."""
     sha = sha256(record(23)).hexdigest()[:16]

@@ -24,7 +24,7 @@ def test_the_schema_demands_every_documented_member():
     """The members that the design documents for `--json` are all required."""
     report = msgspec.json.schema(Report)["$defs"]["Report"]
     documented = (
-        "schema scenario tier seed verdict exit command claims faults ledger wire log_sha256 "
-        "generators_end run_dir seconds"
+        "schema scenario tier system seed verdict exit command claims faults ledger wire "
+        "log_sha256 generators_end run_dir seconds"
     )
     assert sorted(documented.split()) == sorted(report["required"])

@@ -106,6 +106,8 @@ class History:
         self.index_shift = {}  # (site, row): bytes added to the offset of an index line
         self.wire = {"telemetry": [0, 0], "repair": [4, 400]}  # packets, bytes
         self.quarantine = []
+        stretches = (("16:18:00", "16:21:00"), ("16:28:00", "16:36:00"))
+        self.restored = [tuple(clock_s(text) % 86_400 for text in pair) for pair in stretches]
         self.settled = True
         self.fired = [1, 1, 1]
         self.leaps = []
@@ -134,7 +136,7 @@ class History:
                     self.raw[site].append((arrival_ns, data))
         for site in ADDRESSES:
             facts = {"site": site, "day": "2006-01-17", "method": "gaps"}
-            self.note(clock_s("17:05:00") * S, "center/reconcile", "repaired", **facts)
+            self.say(clock_s("17:05:00") * S, "center/reconcile", "repaired", **facts)
 
     def _checks(self):
         plain = [zlib.compress(data, 6) for data in self.hour_files("daws")[1].values()]
@@ -183,8 +185,12 @@ class History:
         return labels.index(clock_s(text))
 
     def note(self, utc_ns, where, what, **detail):
-        """A line in the log."""
+        """A fact in the log."""
         self.log.append({"ns": utc_ns - BEGINS_S * S, "where": where, "what": what, **detail})
+
+    def say(self, utc_ns, by, said, **detail):
+        """The words of a node in the log."""
+        self.log.append({"ns": utc_ns - BEGINS_S * S, "by": by, "said": said, "detail": detail})
 
     def lose(self, data, utc_ns, cause, fault):
         """A line on a lost datagram."""
@@ -218,6 +224,7 @@ class History:
             self._store(f"disks/{site}", self.tree(site, self.edge[site]))
             self._store("disks/center", self.tree(site, self.center[site]))
             self._store("disks/center", self.arrivals(site))
+            self._store("disks/center", self._provenance(site))
         self._store("disks/center", self._quarantine())
         return self.root
 
@@ -238,6 +245,7 @@ class History:
         host = {"lives": [[0, None]], "utc_offset": [[0, 0, 0]]}
         return {
             "schema": "fieldproof-world/1",
+            "system": "reference",
             "begins_utc_ns": BEGINS_S * S,
             "judged_ns": [1200 * S, 4800 * S],
             "ends_ns": 7200 * S,
@@ -280,12 +288,22 @@ class History:
             files[f"{stem}.idx"] = files.get(f"{stem}.idx", b"") + line.encode()
         return files
 
+    def _provenance(self, site):
+        """Each repaired stretch, as seconds of the day around it."""
+        lines = [
+            json.dumps({"what": "restored", "after_s": after_s, "before_s": before_s})
+            for after_s, before_s in self.restored
+        ]
+        text = "".join(f"{line}\n" for line in lines)
+        return {f"provenance/2006/01/17/{site}.jsonl": text.encode()}
+
     def _quarantine(self):
         files = {}
         for reason, data in self.quarantine:
             folder = "quarantine/2006/01/17"
             files[f"{folder}/{reason}-{sha16(data)}.bin"] = data
-            line = json.dumps({"reason": reason, "bytes": len(data)}).encode() + b"\n"
+            note = {"reason": reason, "bytes": len(data), "sha256": sha256(data).hexdigest()}
+            line = json.dumps(note).encode() + b"\n"
             notes = f"{folder}/provenance.jsonl"
             files[notes] = files.get(notes, b"") + line
         return files

@@ -1,10 +1,23 @@
 """Histories spoiled by hand: each fails the claim that is there for it, and no other."""
 
+import math
+import struct
 from itertools import pairwise
 
 import pytest
 
-from fieldproof.checks import accounted, archive_bytes
+from fieldproof.checks import (
+    accounted,
+    archive_bytes,
+    identical,
+    latency,
+    lost_exactly,
+    quarantined,
+    raw_untouched,
+    received_daily,
+    wire_bytes,
+)
+from fieldproof.evidence import Evidence
 from fieldproof.judge import judge
 from fieldproof.verdict import Verdict
 
@@ -108,7 +121,7 @@ def test_a_record_archived_twice_fails_the_oracle(history):
     history.edge["daws"].insert(number, data)
     history.center["daws"].insert(number, data)
     history.checks = tuple(c for c in history.checks if not isinstance(c, archive_bytes))
-    assert {ORACLE} == failing(history)
+    assert {ORACLE, "accounted"} == failing(history)  # the second was never delivered
 
 
 def test_mixed_rounding_fails_the_oracle(history, kit):
@@ -176,7 +189,7 @@ def test_a_canonical_duplicate_fails_in_order(history):
 def test_a_wrong_index_offset_fails_raw_untouched(history):
     """One index line points a byte too far."""
     history.index_shift["daws", 9] = 1
-    assert {"raw_untouched"} == failing(history)
+    assert {"raw_untouched", "accounted"} == failing(history)
 
 
 def test_a_datagram_that_vanished_fails_raw_untouched(history):
@@ -195,6 +208,162 @@ def test_a_byte_outside_the_index_fails_raw_untouched(history):
     assert {"raw_untouched"} == failed
 
 
+def spoiled_index(root, old, new):
+    """The history, with a text in an index of the judged hour replaced."""
+    for path in (root / "disks/center/udp").rglob("ut16_24985.idx"):
+        path.write_text(path.read_text().replace(old, new))
+    report = judge(root)
+    return {claim.name for claim in report.claims if claim.verdict is not Verdict.PASS}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("24985", "24895"), ("198.51.100.1:", "203.0.113.1:"), (" 16:5", " 15:5")]
+)
+def test_an_index_line_that_contradicts_its_name_fails_raw_untouched(history, old, new):
+    """Another port, source or hour than the file's name says."""
+    history.checks = (raw_untouched(),)
+    assert {"raw_untouched"} == spoiled_index(history.write(), old, new)
+
+
+@pytest.mark.parametrize("minutes", [-2, 3])
+def test_a_wrong_arrival_time_fails_raw_untouched(history, kit, minutes):
+    """One line says that its datagram came before it could have, or minutes after."""
+    history.checks = (raw_untouched(),)
+    when, data = history.raw["daws"][20]
+    history.raw["daws"][20] = (when + minutes * 60 * kit.S, data)
+    assert {"raw_untouched"} == failing(history)
+
+
+def test_a_stretch_without_provenance_fails_accounted(history):
+    """A record was restored, and the center does not say that a repair brought it."""
+    history.restored.pop()
+    assert {"accounted"} == failing(history)
+
+
+def test_a_repair_of_what_nobody_lost_fails_accounted(history):
+    """A record came by repair only, and nothing says why it did not come live."""
+    history.log = [line for line in history.log if line.get("cause") != "lose"]
+    history.wire["telemetry"][0] -= 1
+    history.checks = (accounted(), raw_untouched())
+    assert {"accounted"} == failing(history)
+
+
+def test_a_neighbour_stored_twice_fails_raw_untouched(history):
+    """One datagram is not kept, and the one before it is there twice: their number is right."""
+    when, _ = history.raw["daws"][20]
+    history.raw["daws"][20] = (when, history.raw["daws"][19][1])
+    history.checks = (raw_untouched(),)
+    assert {"raw_untouched"} == failing(history)
+
+
+@pytest.mark.parametrize("at", [9, 10, 18])
+def test_a_wrong_header_fails_the_oracle(history, at):
+    """The sample rate or a spare of one record is not what it has to be."""
+    number = history.number_of("daws", "16:10:05")
+    data = history.edge["daws"][number]
+    history.replace("daws", number, data[:at] + b"\x4d" + data[at + 1 :])
+    assert {ORACLE} == failing(history)
+
+
+def test_short_records_fail_the_oracle(history, kit):
+    """A minute is in two records of thirty points; all that they say is right."""
+    number = history.number_of("daws", "16:10:05")
+    data = history.edge["daws"][number]
+    points = [struct.unpack_from("<3H", data, 20 + 6 * place) for place in range(60)]
+    halves = [
+        kit.pack("daws", kit.clock_s("16:10:05") + at, points[at : at + 30]) for at in (0, 30)
+    ]
+    history.replace("daws", number, halves[0])
+    history.edge["daws"].insert(number + 1, halves[1])
+    history.center["daws"].insert(number + 1, halves[1])
+    came = [payload for _, payload in history.raw["daws"]].index(halves[0])
+    history.raw["daws"].insert(came + 1, (history.raw["daws"][came][0], halves[1]))
+    history.wire["telemetry"][0] += 1
+    history.checks = tuple(
+        check for check in history.checks if not isinstance(check, received_daily | archive_bytes)
+    )
+    assert ORACLE in failing(history)
+    history.checks = (identical("*", to="oracle"), accounted())
+    assert {ORACLE} == failing(history)
+
+
+def test_an_edge_that_files_out_of_order_fails_the_oracle(history):
+    """Two records have changed places at the edge, and faithfully at the center."""
+    number = history.number_of("gill", "16:10:35")
+    for records in (history.edge["gill"], history.center["gill"]):
+        records[number], records[number + 1] = records[number + 1], records[number]
+    assert {ORACLE} == failing(history)
+
+
+@pytest.mark.parametrize("point", [(0, 0, 0), (1234, 99, 0)])
+@pytest.mark.parametrize("label", ["16:10:05", "16:10:20", "16:11:05"])
+def test_empty_points_of_seconds_that_were_heard_fail_the_oracle(history, kit, point, label):
+    """A record of sixty points without a sample, in a minute whose samples others hold."""
+    number = history.number_of("daws", "16:10:05")
+    empty = kit.pack("daws", kit.clock_s(label), [point] * 60)
+    for records in (history.edge["daws"], history.center["daws"]):
+        records.insert(number + 1, empty)
+    history.checks = (identical("*", to="oracle"), identical("center:*", to="edges"))
+    assert {ORACLE} == failing(history)
+
+
+@pytest.mark.parametrize(
+    "path", ["riometer/2026/01/17/daws_xrio/20260117_16_daws_xrio.dat", "riometer/x/etc.dat"]
+)
+def test_a_file_that_no_edge_has_fails_identity(history, path):
+    """Something else is filed in the center's canonical tree."""
+    root = history.write()
+    target = root / "disks/center" / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(history.edge["daws"][0])
+    report = judge(root)
+    failed = {claim.name for claim in report.claims if claim.verdict is not Verdict.PASS}
+    assert {EDGES} == failed
+
+
+def test_a_record_that_the_edge_lost_again_fails_accounted(history):
+    """The raw tree has it, so it was sent before it was durable, whatever a fault excuses."""
+    number = history.number_of("daws", "16:39:05")
+    for records in (history.edge["daws"], history.center["daws"]):
+        records.pop(number)
+    history.checks = (accounted(),)
+    report = judge(history.write())
+    (claim,) = [each for each in report.claims if each.name == "accounted"]
+    assert Verdict.FAIL == claim.verdict
+    invented = [unit for unit in Evidence(history.root).ledger.units if unit.fate == "invented"]
+    assert [("daws", 380)] == [(unit.hop, unit.bytes) for unit in invented]
+
+
+@pytest.mark.parametrize(
+    ("claim", "arguments"),
+    [
+        (received_daily, ("daws", ())),
+        (lost_exactly, ("vsat", -1)),
+        (lost_exactly, ("vsat", 0, "nothing")),
+        (wire_bytes, ("vsat", "repair", 400, 0)),
+        (wire_bytes, ("vsat", "nothing", 400)),
+        (latency, ("daws", 1.0, math.inf)),
+        (archive_bytes, ("daws", 1000, 100)),
+    ],
+)
+def test_a_claim_that_cannot_fail_is_refused(claim, arguments):
+    """What holds of every run, or of none, is no claim."""
+    with pytest.raises(ValueError, match=claim.__struct_config__.tag):
+        claim(*arguments)
+
+
+def test_a_quarantine_without_the_bytes_fails_quarantined(history, kit):
+    """The provenance, the log and a file say that something was kept; the file is empty."""
+    history.checks = (quarantined("length", 1),)
+    history.quarantine.append(("length", b"abc"))
+    history.say(kit.clock_s("16:10:00") * kit.S, "center/validate", "quarantined", reason="length")
+    assert set() == failing(history)
+    next((history.root / "disks/center/quarantine").rglob("*.bin")).write_bytes(b"")
+    report = judge(history.root)
+    failed = {claim.name for claim in report.claims if claim.verdict is not Verdict.PASS}
+    assert {"quarantined(length, 1)"} == failed
+
+
 def test_an_expensive_repair_fails_wire_bytes(history):
     """The repair took one byte more than the budget."""
     history.wire["repair"][1] = 401
@@ -210,13 +379,13 @@ def test_late_arrivals_fail_latency(history, kit):
 def test_an_unexpected_quarantine_fails_quarantined(history, kit):
     """Something was kept out, where the scenario expects nothing to be."""
     history.quarantine.append(("length", b"abc"))
-    history.note(kit.clock_s("16:10:00") * kit.S, "center/validate", "quarantined", reason="length")
+    history.say(kit.clock_s("16:10:00") * kit.S, "center/validate", "quarantined", reason="length")
     assert {"quarantined(*, 0)"} == failing(history)
 
 
 def test_an_event_that_never_was_fails_sometimes(history):
     """No line says that anything was repaired."""
-    history.log = [line for line in history.log if line["what"] != "repaired"]
+    history.log = [line for line in history.log if line.get("said") != "repaired"]
     assert {"sometimes(repaired, center/reconcile)"} == failing(history)
 
 
@@ -232,7 +401,7 @@ def test_a_cause_that_the_index_cannot_tell_fails_split_recovered(history):
     for line in history.log:
         if line.get("cause") == "lose":
             line["cause"] = "host down"
-    assert {"split_recovered(daws)"} == failing(history)
+    assert {"split_recovered(daws)", "accounted"} == failing(history)
 
 
 def test_an_extra_loss_fails_lost_exactly(history, kit):

@@ -1,5 +1,7 @@
 """The partition of samples, on archives built by hand under well and badly behaved clocks."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -249,3 +251,19 @@ def test_an_empty_archive_is_one_gap(riometer):
     """All of the span is skipped."""
     seen = judged([], riometer)
     assert (seen.produced, 0) == (seen.skipped, seen.points)
+
+
+def test_deviations_beyond_those_kept_are_counted_by_kind(riometer, made, monkeypatch):
+    """Where only one is kept of many, the sums for each kind are what they were."""
+    records = [made(riometer, at, off_s=1 if at == 1325 else 0) for at in range(545, 1900, 60)]
+    for number in (6, 9, 16):
+        records[number] = records[number][:60] + b"\xff\xff" + records[number][62:]
+    sums = []
+    for most in (200, 1):
+        monkeypatch.setattr("fieldproof.oracle.partition._MOST_KEPT", most)
+        kinds = Counter()
+        for deviation in judged(records, riometer).deviations:
+            kinds[deviation.kind] += deviation.points
+        sums.append(kinds)
+    assert {"value", "label"} <= sums[0].keys()
+    assert sums[0] == sums[1]

@@ -86,6 +86,25 @@ class RefusedIsThrownAway(Validate):
         return tuple(effect for effect in effects if not isinstance(effect, Replace))
 
 
+class RefusedIsEmptied(Validate):
+    """What may not be filed has a file in the quarantine, of its name and of no bytes."""
+
+    def _judge(self, entry, data):
+        return tuple(
+            Replace(effect.path, b"") if isinstance(effect, Replace) else effect
+            for effect in super()._judge(entry, data)
+        )
+
+
+class FilesTheRefused(Validate):
+    """What may not be filed is also put into the canonical tree, in a folder of its own."""
+
+    def _judge(self, entry, data):
+        effects = super()._judge(entry, data)
+        filed = Append("riometer/refused/data.dat", data)
+        return (*effects, filed) if self._reason(data, entry.arrived_utc_ns // 10**9) else effects
+
+
 class RestartEmptiesOpenHour(Validate):
     """A start opens the hour file for writing, which empties it, and goes on from there."""
 
@@ -138,6 +157,47 @@ class RawWithoutDuplicates(Receive):
         return super().receive(event, now)
 
 
+class KeepsNeighbourTwice(Receive):
+    """The first datagram of an hour is kept once more, in the place of the second."""
+
+    _first = None
+
+    def receive(self, event, now):
+        hour, first = now.utc_ns // (3600 * 10**9), self._first
+        if first is None or first[0] != hour:
+            self._first = (hour, event)
+        elif first[1] is not None:
+            self._first, event = (hour, None), first[1]
+        return super().receive(event, now)
+
+
+class StampedMinutesLate(Receive):
+    """The arrival time in an index line, and so the name of its file, is three minutes late."""
+
+    def receive(self, event, now):
+        return super().receive(event, now._replace(utc_ns=now.utc_ns + 180 * 10**9))
+
+
+class PortMisspelt(Receive):
+    """The port in an index line is that of the slip of the pen in the text of 2006."""
+
+    def receive(self, event, now):
+        return tuple(
+            Append(effect.path, effect.data.replace(b"  24985  ", b"  24895  "))
+            if isinstance(effect, Append) and effect.path.endswith("idx")
+            else effect
+            for effect in super().receive(event, now)
+        )
+
+
+class StrangersNotKept(Receive):
+    """What does not come from a site's own port is not kept in the raw tree."""
+
+    def receive(self, event, now):
+        is_strange = isinstance(event, Datagram) and event.source.port != 32769
+        return () if is_strange else super().receive(event, now)
+
+
 SHORT, VERSION = quarantined("total length", 1), quarantined("version", 1)
 RESTART = at("22:30:10", CenterDown(), until="22:30:40")
 """Between two datagrams, and before the first of them was looked at."""
@@ -178,6 +238,24 @@ DEFECTS = (
             claims=(*all_but(NOTHING_REFUSED), VERSION),
         ),
     ),
+    Defect(
+        "validate",
+        RefusedIsEmptied,
+        VERSION,
+        night(
+            at("22:10:40", Spoof("version", "daws")),
+            claims=(*all_but(NOTHING_REFUSED), VERSION),
+        ),
+    ),
+    Defect(
+        "validate",
+        FilesTheRefused,
+        TO_EDGE,
+        night(
+            at("22:10:40", Spoof("version", "daws")),
+            claims=(*all_but(NOTHING_REFUSED), VERSION),
+        ),
+    ),
     Defect("validate", RestartEmptiesOpenHour, TO_EDGE, night(RESTART)),
     Defect("validate", RestartForgetsUnread, TO_EDGE, night(RESTART)),
     Defect(
@@ -187,7 +265,22 @@ DEFECTS = (
         night(RESTART, claims=all_but(TO_EDGE, ACCOUNTED)),
     ),
     Defect(
-        "receive", RawFileRewritten, RAW, night(RESTART, claims=all_but(TO_EDGE, NOTHING_REFUSED))
+        "receive",
+        RawFileRewritten,
+        RAW,
+        night(RESTART, claims=all_but(TO_EDGE, ACCOUNTED, NOTHING_REFUSED)),
     ),
     Defect("receive", RawWithoutDuplicates, RAW, night(at("22:10:30", Duplicate("vsat")))),
+    Defect("receive", KeepsNeighbourTwice, RAW, night(claims=all_but(ACCOUNTED), reconciles=True)),
+    Defect("receive", StampedMinutesLate, RAW, night()),
+    Defect("receive", PortMisspelt, RAW, night()),
+    Defect(
+        "receive",
+        StrangersNotKept,
+        RAW,
+        night(
+            at("22:10:40", Spoof("version", "daws", source="198.51.100.1")),  # the site's own (T17)
+            claims=all_but(NOTHING_REFUSED),
+        ),
+    ),
 )

@@ -6,7 +6,7 @@ from planted import (
     ACCOUNTED,
     CLAIMS,
     NOTHING_REFUSED,
-    TO_EDGE,
+    RAW,
     TO_TRUTH,
     Defect,
     all_but,
@@ -130,6 +130,22 @@ class StaleBytesAfterRestart(Acquire):
         return super()._words(stale + data, now)
 
 
+class OddSampleRate(Acquire):
+    """The header of a record says that 77 points were made in a second."""
+
+    def _take_record(self):
+        record = super()._take_record()
+        return record[:9] + b"\x4d" + record[10:]
+
+
+class SparesInUse(Acquire):
+    """The spare fields of a header hold whatever the memory held."""
+
+    def _take_record(self):
+        record = super()._take_record()
+        return record[:10] + b"\xa9\x10" + record[12:18] + b"\x10\xa9" + record[20:]
+
+
 class OldFileAtRollover(Filing):
     """The file of the hour is chosen before the record comes: its first goes to the old file."""
 
@@ -186,6 +202,34 @@ class BufferTooSmall(Filing):
         return ()
 
 
+class NewestFirst(Filing):
+    """Of records that wait for the disk, the newest is written first."""
+
+    def _file_next(self):
+        self._waiting.reverse()
+        effects = super()._file_next()
+        self._waiting.reverse()
+        return effects
+
+
+class SkipsMinuteSeven(Transmit):
+    """What is filed in the seventh minute of an hour is not sent; the repair will bring it."""
+
+    def receive(self, event, now):
+        is_seventh = now.utc_ns // MINUTE_NS % 60 == 7
+        return () if is_seventh else super().receive(event, now)
+
+
+class DamagesWhatItSends(Transmit):
+    """The last byte of every datagram is lost on the way out, and another sent in its place."""
+
+    def advance(self, now):
+        return tuple(
+            dataclasses.replace(effect, data=effect.data[:-1] + b"\xff")
+            for effect in super().advance(now)
+        )
+
+
 class LooksOnceAMinute(Transmit):
     """The watcher looks for new records once a minute, not once a second."""
 
@@ -238,6 +282,8 @@ DEFECTS = (
         TO_TRUTH,
         half_hour(at("21:10:20", Kill("daws", restart_after_s=10))),
     ),
+    Defect("acquire", OddSampleRate, TO_TRUTH, night()),
+    Defect("acquire", SparesInUse, TO_TRUTH, night()),
     Defect("filing", OldFileAtRollover, TO_TRUTH, night(reconciles=True)),
     Defect(
         "filing",
@@ -249,9 +295,9 @@ DEFECTS = (
         "filing",
         SentBeforeSynced,
         ACCOUNTED,
-        night(at("22:30:20", PowerCut("daws")), claims=all_but(TO_EDGE)),
+        night(at("22:30:20", PowerCut("daws")), claims=all_but(NOTHING_REFUSED), reconciles=True),
     ),
-    Defect("filing", WritesInBatches, ACCOUNTED, night(KILL)),
+    Defect("filing", WritesInBatches, ACCOUNTED, night(KILL, claims=all_but(RAW))),
     Defect(
         "filing",
         FailedWriteBlocks,
@@ -266,6 +312,19 @@ DEFECTS = (
             at("22:10:00", DiskFull("daws"), until="22:40:00"),
             claims=(*CLAIMS, received_daily("daws", (189,))),
         ),
+    ),
+    Defect(
+        "filing",
+        NewestFirst,
+        TO_TRUTH,
+        night(at("22:10:00", DiskFull("daws"), until="22:20:00"), reconciles=True),
+    ),
+    Defect("transmit", SkipsMinuteSeven, ACCOUNTED, night(reconciles=True)),
+    Defect(
+        "transmit",
+        DamagesWhatItSends,
+        ACCOUNTED,
+        night(claims=all_but(NOTHING_REFUSED), reconciles=True),
     ),
     Defect("transmit", LooksOnceAMinute, LATENCY, night(claims=(*CLAIMS, LATENCY))),
     Defect(

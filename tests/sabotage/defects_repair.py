@@ -95,6 +95,14 @@ class DisplacedIsDropped(Reconcile):
         return tuple(effect for effect in effects if "quarantine" not in str(effect))
 
 
+class NoProvenance(Reconcile):
+    """Nobody notes which records came by repair."""
+
+    def _promote(self, case, before, after, groups, now):
+        effects = super()._promote(case, before, after, groups, now)
+        return tuple(effect for effect in effects if "provenance" not in str(effect))
+
+
 class NotValidatedAfterwards(Validate):
     """Hour files that reconciliation changed are not validated again."""
 
@@ -185,6 +193,7 @@ DEFECTS = (
             claims=(*all_but(NOTHING_REFUSED), DISPLACED),
         ),
     ),
+    Defect("reconcile", NoProvenance, ACCOUNTED, repaired(LOSS)),
     Defect(
         "validate",
         NotValidatedAfterwards,

@@ -1,5 +1,6 @@
 """The disk against a model that a reader can check at a glance: bytes, and how many are durable."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -261,12 +262,73 @@ def test_a_path_never_leads_out_of_the_disk(disk: Disk, tmp_path: Path):
     assert b"here" == disk.read("a")
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "file/below",
+        "file/far/below",
+        "folder",
+        "n" * 256,
+        "\N{EURO SIGN}" * 86,  # 258 bytes
+        "/".join(["n" * 255] * 12 + ["n"]),  # 3073 bytes
+        "\ud800",
+        "zero\0byte",
+    ],
+)
+def test_a_path_that_linux_could_not_make_is_refused(disk: Disk, path: str):
+    """Whatever makes a file there fails, and leaves everything as it was."""
+    disk.append("file", b"1")
+    disk.append("folder/gone", b"2")
+    disk.remove("folder/gone")
+    for make in (disk.append, disk.replace):
+        with pytest.raises(OSError, match=r"^The path .*\.$"):
+            make(path, b"3")
+    with pytest.raises(OSError, match=r"^The path .*\.$"):
+        disk.rename("file", path)
+    assert ("file",) == disk.listing("")
+    disk.append("far/below", b"4")
+
+
+def test_the_longest_names_and_paths_become_real(disk: Disk, spool: Spool, tmp_path: Path):
+    """What the disk takes, the run directory takes."""
+    paths = ("\N{EURO SIGN}" * 85, "/".join(["n" * 255] * 12))
+    for path in paths:
+        disk.append(path, b"1")
+    disk.store_all()
+    spool.finish()
+    assert all((tmp_path / "disks/host" / path).read_bytes() == b"1" for path in paths)
+
+
+@pytest.mark.parametrize("is_cold", [False, True])
+def test_a_file_that_makes_way_for_a_folder_is_a_folder_in_the_end(
+    is_cold: bool, disk: Disk, spool: Spool, tmp_path: Path
+):
+    """A name is free for a folder once its file is gone, on the real disk too."""
+    disk.replace("a", b"1")
+    if is_cold:
+        disk.store_all()
+    disk.rename("a", "b")
+    disk.append("a/c", b"2")
+    disk.store_all()
+    spool.finish()
+    root = tmp_path / "disks/host"
+    assert {"b": b"1", "a/c": b"2"} == {path: (root / path).read_bytes() for path in ("a/c", "b")}
+
+
+def test_a_file_is_not_cut_to_less_than_nothing(disk: Disk):
+    """A negative size is refused, and cuts nothing off."""
+    disk.append("a", b"123")
+    with pytest.raises(OSError, match="cannot be cut to -2 bytes"):
+        disk.truncate("a", -2)
+    assert b"123" == disk.read("a")
+
+
 def test_listing_takes_a_prefix_by_its_characters(disk: Disk):
     """A prefix need not end at a folder, and later paths do not slip in."""
-    for path in ("b", "a/2", "a/10", "a", "a0", "ab"):
+    for path in ("b", "a/2", "a/10", "a0", "ab"):
         disk.append(path, b"")
     assert ("a/10", "a/2") == disk.listing("a/")
-    assert ("a", "a/10", "a/2", "a0", "ab") == disk.listing("a")
+    assert ("a/10", "a/2", "a0", "ab") == disk.listing("a")
     assert () == disk.listing("c")
 
 
@@ -313,6 +375,16 @@ def test_a_failure_of_the_real_disk_is_not_swallowed(tmp_path: Path):
     disk.store_all()
     with pytest.raises(OSError, match="host"):
         spool.finish()
+
+
+def test_the_child_is_out_of_reach_of_the_terminal(spool: Spool, disk: Disk):
+    """Ctrl-C in the terminal of the run does not reach the child, which ends with its input."""
+    for number in range(CHILD_FRAMES):
+        disk.replace(str(number), b"1")
+    disk.store_all()
+    spool.announce()
+    assert spool._child is not None
+    assert spool._child.pid == os.getsid(spool._child.pid)
 
 
 def test_a_child_that_cannot_write_is_not_swallowed(tmp_path: Path, capfd):

@@ -6,8 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from fieldproof_contract import Address, Datagram, Effects, Monotonic
-from fieldproof_simulators.machines.host import Host
+from fieldproof_contract import (
+    Address,
+    Append,
+    Datagram,
+    Effects,
+    Log,
+    Monotonic,
+    Publish,
+    Remove,
+    Rename,
+    Replace,
+    SendDatagram,
+    Sync,
+    Truncate,
+)
+from fieldproof_simulators.machines.host import CALLS_AT_ONCE, Host
 from fieldproof_simulators.world import World
 
 PORT = 24985
@@ -72,7 +86,7 @@ def deaths(world: World, tmp_path: Path) -> list[tuple[str, str]]:
     """Who died of what, by the log."""
     world.close()
     lines = map(json.loads, (tmp_path / "log.jsonl").read_text().splitlines())
-    return [(line["where"], line["error"]) for line in lines if line["what"] == "node died"]
+    return [(line["where"], line["error"]) for line in lines if line.get("what") == "node died"]
 
 
 @pytest.mark.parametrize(
@@ -107,6 +121,170 @@ def test_a_node_that_returns_no_effects_dies_like_one_that_raises(
     ((who, error),) = deaths(world, tmp_path)
     assert "daws/bad" == who
     assert error.startswith("TypeError")
+
+
+class Broken(Exception):
+    """Cannot even say what it is."""
+
+    def __repr__(self):
+        raise RuntimeError
+
+
+class Wants(Node):
+    """Asks for something whenever it hears a datagram."""
+
+    def __init__(self, heard, *wanted):
+        super().__init__(heard)
+        self.wanted = wanted
+
+    def receive(self, event, now):
+        self.heard.append(event)
+        return self.wanted
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        None,
+        "Append",
+        Append,
+        Append("a", "text"),
+        Append("a", bytearray(b"1")),
+        Append(7, b"1"),
+        Append(["a"], b"1"),
+        Replace("a", 5),
+        Rename("before", None),
+        Truncate("before", 0.5),
+        Remove(b"before"),
+        Sync("before"),
+        Sync((b"before",)),
+        SendDatagram("24985", Address("192.0.2.1", 1), b""),
+        SendDatagram(PORT, ("192.0.2.1", 1), b""),
+        SendDatagram(PORT, Address(3221225985, 1), b""),
+        SendDatagram(PORT, Address("192.0.2.1", None), b""),
+        SendDatagram(PORT, Address("192.0.2.1", 1), None),
+        Publish([], 1),
+        Log(b"what"),
+        Log("what", {"sha": b"bytes"}),
+        Log("what", {"ratio": float("nan")}),
+        Log("what", {7: "seven"}),
+        Log("what", "detail"),
+        Log("what", None),
+    ],
+    ids=repr,
+)
+def test_what_is_no_effect_ends_the_node_that_asked(
+    world: World, host: Host, tmp_path: Path, wrong: object
+):
+    """A wrong type is a programming error: nothing of it leaves the node, which dies of it."""
+    heard: list = []
+    neighbour: list[bytes] = []
+    wanted = (Append("before", b"1"), wrong, Append("after", b"2"))
+    host.add("bad", lambda: Wants(heard, *wanted), (PORT,))
+    host.add("good", lambda: Node(neighbour), (PORT,))
+    world.boot(host)
+    for data in (b"one", b"two"):
+        host.hears(datagram(data))
+    assert [datagram(b"one")] == heard
+    assert [b"one", b"two"] == neighbour
+    assert ("before",) == host.disk.listing("")
+    ((who, error),) = deaths(world, tmp_path)
+    assert "daws/bad" == who
+    assert error.startswith("TypeError(")
+    assert " is no effect: see the types in the contract." in error
+
+
+@pytest.mark.parametrize(
+    "said", [Log("\ud800", {"\ud800": "\ud800"}), Append("\ud800", b""), Remove("\ud800")]
+)
+def test_a_text_that_utf_8_cannot_hold_leaves_the_log_readable(
+    world: World, host: Host, tmp_path: Path, said
+):
+    """Half a character in what a node says or asks for is no reason to lose the log."""
+    host.add("node", lambda: Wants([], said), (PORT,))
+    world.boot(host)
+    world.call_at(1, lambda: host.hears(datagram(b"")))
+    world.run_until(10)
+    world.close()
+    for line in (tmp_path / "log.jsonl").read_bytes().splitlines():
+        json.loads(line.decode("utf-8"))
+
+
+def test_an_exception_that_cannot_be_shown_is_named(world: World, host: Host, tmp_path: Path):
+    """Where the exception's own text fails, the log has its class."""
+
+    class Raises(Node):
+        def receive(self, event, now):
+            raise Broken
+
+    host.add("bad", lambda: Raises([]), (PORT,))
+    world.boot(host)
+    host.hears(datagram(b""))
+    assert [("daws/bad", "Broken")] == deaths(world, tmp_path)
+
+
+class Hurried(Node):
+    """Has a deadline that is always over."""
+
+    def deadline(self):
+        return Monotonic(0)
+
+    def advance(self, now):
+        self.heard.append(now.monotonic)
+        return ()
+
+
+class Chatty(Node):
+    """Answers every word with another."""
+
+    def receive(self, event, now):
+        self.heard.append(event)
+        return (Publish("news", 1),)
+
+
+class Stubborn(Wants):
+    """Tries at once again what failed."""
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda heard: Hurried(heard),
+        lambda heard: Chatty(heard),
+        lambda heard: Stubborn(heard, Remove("none")),
+    ],
+    ids=["deadline", "topics", "failures"],
+)
+def test_a_node_that_lets_no_time_pass_ends(world: World, host: Host, tmp_path: Path, made):
+    """After 10 000 calls at one instant the node dies of it, and time goes on for the others."""
+    heard: list = []
+    neighbour: list[bytes] = []
+    host.add("bad", lambda: made(heard), (PORT, "news"))
+    host.add("good", lambda: Node(neighbour), (PORT,))
+    world.call_at(3, lambda: world.boot(host))
+    world.call_at(4, lambda: host.hears(datagram(b"one")))
+    world.run_until(10)
+    assert [b"one"] == neighbour
+    assert CALLS_AT_ONCE - 1 <= len(heard) <= CALLS_AT_ONCE
+    reason = f"RuntimeError('It let no time pass in {CALLS_AT_ONCE} calls.')"
+    assert [("daws/bad", reason)] == deaths(world, tmp_path)
+
+
+@pytest.mark.parametrize("deadline", ["soon", 2.5])
+def test_a_deadline_that_is_no_time_ends_the_node(
+    world: World, host: Host, tmp_path: Path, deadline: object
+):
+    """A deadline of the wrong type never reaches the world's calendar."""
+
+    class Vague(Node):
+        def deadline(self):
+            return deadline
+
+    host.add("bad", lambda: Vague([]), ())
+    world.boot(host)
+    world.run_until(10)
+    reason = f"A deadline is an integer or None, not {deadline!r}."
+    assert [("daws/bad", repr(TypeError(reason)))] == deaths(world, tmp_path)
 
 
 def test_a_dead_node_hears_nothing_until_the_next_boot(host: Host):

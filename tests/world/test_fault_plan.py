@@ -19,13 +19,15 @@ from fieldproof.faults import (
     MoveAddress,
     Outage,
     PowerCut,
+    Reorder,
     RotRecord,
     Timed,
     at,
 )
-from fieldproof.plan import plan
+from fieldproof.plan import check, plan
 from fieldproof.run import run
 from fieldproof.scenario import LEAD_S, Center, Link, Riometer, Scenario, Site
+from fieldproof.wellformed import MalformedScenario
 from fieldproof_contract import SECOND_NS
 from fieldproof_simulators.machines.clock import TrueUtc
 
@@ -72,6 +74,7 @@ def test_a_leap_second_delays_what_comes_after_it():
 def test_every_story_can_be_planned(name: str):
     """No story of the catalog asks for what cannot be carried out."""
     scenario = catalog.load(name)
+    check(scenario)
     assert len(scenario.faults) == len(planned(scenario))
 
 
@@ -90,7 +93,11 @@ KILL = at("12:20", Kill("daws", restart_after_s=60))
         (at("12:10", Outage("vsat"), until="12:30"), at("12:20", Outage("vsat"), until="12:40")),
         (at("13:09", Kill("daws", restart_after_s=660)),),
         (at("12:01", Kill("daws")),),
-        (at("12:20", MoveAddress("daws", "198.51.100.9")), at("12:30", MoveAddress("daws", "::1"))),
+        (at("13:09", Reorder("vsat", count=8, by_s=180)),),
+        (
+            at("12:20", MoveAddress("daws", "198.51.100.9")),
+            at("12:30", MoveAddress("daws", "1.2.3.4")),
+        ),
         (at("12:20", Freeze("center"), until="12:30"),),
     ],
 )
@@ -146,6 +153,8 @@ def test_what_can_happen_together_is_planned(faults: tuple[Timed, ...]):
         ((at("+1d12:20", Lose("vsat")),), r"Lose at \+1d12:20 in scenario planned is not over"),
         ((at("12:20", Outage("vsat"), until="13:20:01"),), "Outage at 12:20 .* is not over in"),
         ((at("13:09", Kill("daws", 661)),), "Kill at 13:09 .* is not over"),
+        ((at("13:09", Reorder("vsat", count=8, by_s=181)),), "Reorder at 13:09 .* is not over"),
+        ((at("12:20", Reorder("vsat", by_s=40_000)),), "Reorder at 12:20 .* is not over"),
         ((at("12:20", Freeze("daws"), until="12:21"),), "Freeze at 12:20 .* `words` only"),
         ((at("12:20", CenterDown("daws"), until="12:21"),), "names daws: the center is center"),
         ((at("12:20", RotRecord("center")),), "RotRecord at 12:20 .* names the center center"),
@@ -174,6 +183,7 @@ def test_what_cannot_be_carried_out_is_refused(faults: tuple[Timed, ...], senten
         ({"faults": (at("12:20", Lose("bgan")),)}, "Lose at 12:20 in planned has link 'bgan'"),
         ({"faults": (at("11:20", Lose("vsat")),)}, "Lose at 11:20 in scenario planned"),
         ({"faults": (Timed("12:20", Outage("vsat")),)}, "Outage at 12:20 .* has no `until`"),
+        ({"faults": (at("12:20", Reorder("vsat", 1, 1e300)),)}, "Reorder at 12:20 .* has by_s"),
         ({"links": (Link("vsat", "string"), Link("lte"))}, "No link profile is named 'string'"),
         ({"nodes": (Site("daws", via="adsl"), Center())}, "no link 'adsl'"),
         ({"nodes": (Site("abcd", via="vsat"), Center())}, "no site 'abcd'"),
@@ -188,7 +198,8 @@ def test_what_cannot_be_carried_out_is_refused(faults: tuple[Timed, ...], senten
     ],
 )
 def test_nothing_begins_that_is_refused(tmp_path: Path, changes: dict, sentence: str):
-    """A run of a scenario that makes no sense raises before there is a log or a disk."""
-    with pytest.raises(ValueError, match=sentence):
+    """A run of a scenario that makes no sense raises before there is any file."""
+    with pytest.raises(MalformedScenario, match=sentence) as caught:
         run(varied(**changes), 1, tmp_path)
-    assert ["scenario.json"] == [path.name for path in tmp_path.iterdir()]
+    assert [] == list(tmp_path.iterdir())
+    assert re.fullmatch(r"[^\n]*\.", str(caught.value))

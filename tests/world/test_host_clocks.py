@@ -92,6 +92,21 @@ def test_discipline_steps_to_true_utc_and_ends_the_drift():
     assert NEW_YEAR.at(60 * SECOND_NS) == clock.utc_ns(60 * SECOND_NS)
 
 
+def test_a_clock_shows_one_stretch_between_its_changes():
+    """A step, a leap second and the ends of the time asked for bound the stretches."""
+    clock = HostClock(NEW_YEAR)  # whose leap second begins at 10 s
+    clock.step(4 * SECOND_NS, 100 * SECOND_NS)
+    clock.step(15 * SECOND_NS, -100 * SECOND_NS)
+    begins_ns = MIDNIGHT_NS - 10 * SECOND_NS
+    stretches = [(1, 4), (104, 110), (109, 114), (14, 19)]
+    assert [
+        (begins_ns + first * SECOND_NS, begins_ns + last * SECOND_NS) for first, last in stretches
+    ] == list(clock.shown(SECOND_NS, 20 * SECOND_NS))
+    assert [(begins_ns + 105 * SECOND_NS, begins_ns + 106 * SECOND_NS)] == list(
+        clock.shown(5 * SECOND_NS, 6 * SECOND_NS)
+    )
+
+
 CHANGES = st.lists(
     st.tuples(
         st.integers(0, 10**12),

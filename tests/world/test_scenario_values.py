@@ -1,19 +1,38 @@
 """A scenario and its JSON are one, and what is not a scenario is refused in one sentence."""
 
 import json
+import re
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fieldproof import faults
-from fieldproof.checks import accounted, identical, lost_exactly, wire_bytes
+from fieldproof.checks import (
+    accounted,
+    archive_bytes,
+    identical,
+    latency,
+    lost_exactly,
+    received_daily,
+    wire_bytes,
+)
 from fieldproof.faults import (
     LASTING,
     SPOOF_KINDS,
+    ClockDrift,
+    ClockStep,
+    Corrupt,
+    Duplicate,
     Kill,
     Lose,
+    MoveAddress,
     Outage,
+    PowerCut,
+    Reorder,
+    RotRecord,
+    Spoof,
     Timed,
     at,
 )
@@ -30,6 +49,7 @@ from fieldproof.scenario import (
     from_json,
     to_json,
 )
+from fieldproof.wellformed import BOUNDS, MalformedScenario, lacks, validate
 
 TEXT = st.text(max_size=8)
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
@@ -246,3 +266,201 @@ def test_a_scenario_without_a_center():
     """Asking for a center that is not there says which scenario lacks it."""
     with pytest.raises(ValueError, match="Scenario x has no center among its nodes: add one"):
         _ = Scenario("x", "", "", "", (), ()).center
+
+
+# --- what is sound --------------------------------------------------------------------------------
+
+
+def refusal(**changes) -> str:
+    """The sentence with which QUIET is refused after these changes; "" where it is not."""
+    try:
+        validate(msgspec.structs.replace(QUIET, **changes))
+    except MalformedScenario as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("make", "good", "bad"),
+    [
+        (lambda n: Lose("vsat", n), (1, 1_000_000), (0, -1, 1_000_001)),
+        (lambda n: Duplicate("vsat", n), (1, 1_000_000), (0, -1, 1_000_001)),
+        (lambda n: Corrupt("vsat", n), (1, 1_000_000), (0, -1, 1_000_001)),
+        (lambda n: Reorder("vsat", n), (1, 1_000_000), (0, -1, 1_000_001)),
+        (lambda n: Reorder("vsat", 1, n), (0.0, 2_592_000.0), (-5.0, 2_592_001.0)),
+        (lambda n: ClockStep("daws", n), (-2_592_000.0, 2_592_000.0), (-3e6, 3e6)),
+        (lambda n: ClockDrift("daws", n), (-100_000.0, 100_000.0), (-1_000_000.0, 100_001.0)),
+        (lambda n: Kill("daws", n), (0.001, 2_592_000.0), (0.0, -5.0, 2_592_001.0)),
+        (lambda n: PowerCut("daws", n), (0.001, 2_592_000.0), (0.0, -5.0, 2_592_001.0)),
+        (lambda n: RotRecord("daws", n), (0, 3039), (-3, 3040, 99_999)),
+    ],
+)
+def test_a_number_of_a_fault_has_bounds(make, good, bad):
+    """A fault takes the least and the greatest number of its field, and none beyond."""
+    until = "23:00" if isinstance(make(good[0]), LASTING) else None
+    for number in good:
+        assert "" == refusal(faults=(Timed("22:40", make(number), until),))
+    for number in (*bad, float("nan"), float("inf")):
+        sentence = refusal(faults=(Timed("22:40", make(number), until),))
+        assert re.fullmatch(rf"{type(make(number)).__name__} at 22:40 [^\n]*\.", sentence), number
+
+
+def test_every_number_of_a_fault_is_bounded():
+    """No fault has a field for a number that BOUNDS does not name."""
+    numbers = {
+        (kind, field.name)
+        for kind in KINDS
+        for field in msgspec.structs.fields(kind)
+        if field.type in (int, float)
+    }
+    assert set() == numbers - {(kind, name) for kinds, name, *_ in BOUNDS for kind in kinds}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"lasts": "401d"}, "has lasts '401d': it must be more than nothing and at most 400 da"),
+        ({"lasts": "99999999999999d"}, "has lasts '99999999999999d': it must be"),
+        (
+            {"settles_within": "61d"},
+            "has settles_within '61d': it must be more than nothing",
+        ),
+        ({"settles_within": "0s"}, "has settles_within '0s': it must be more than nothing"),
+        ({"starts": "0001-01-01T00:00Z"}, "starts at 0001-01-01T00:00Z: all that its hosts date"),
+        ({"starts": "1960-01-01T00:00Z"}, "starts at 1960-01-01T00:00Z: all that its hosts date"),
+        ({"starts": "1970-01-01T00:09Z"}, "must lie between 1970 and February 2106"),
+        ({"starts": "2106-01-01T00:00Z"}, "must lie between 1970 and February 2106"),
+        ({"starts": "2107-01-01T00:00Z"}, "must lie between 1970 and February 2106"),
+        ({"starts": "9999-12-31T00:00Z"}, "must lie between 1970 and February 2106"),
+        ({"starts": "2105-12-31T00:00Z", "lasts": "39d"}, "must lie between 1970 and February"),
+        ({"faults": (Timed("+" + "9" * 400 + "d00:00", Lose("vsat")),)}, "is too far."),
+        ({"tiers": ()}, "Scenario quiet-hour has no tier to run in: name virtual."),
+    ],
+)
+def test_spans_that_no_world_can_have(changes: dict, sentence: str):
+    """A span without a bound, or outside the years of a four-byte timestamp, is refused."""
+    assert sentence in refusal(**changes)
+
+
+def test_the_first_and_the_last_year():
+    """The years 1970 and 2105 themselves will do, unless a fault dates something beyond."""
+    assert "" == refusal(starts="1970-01-01T00:10Z", faults=())
+    assert "" == refusal(starts="2105-12-31T00:00Z", faults=())
+    ahead = (at("00:10", Spoof("forged-future", "daws")),)
+    back = (at("00:20", ClockStep("daws", -3600.0)),)
+    assert "four bytes" in refusal(starts="2095-12-31T00:00Z", faults=ahead)
+    assert "four bytes" in refusal(starts="1970-01-01T00:10Z", faults=back)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "dawson",
+        "*",
+        "../../x",
+        "1.2.3",
+        "1.2.3.4.5",
+        "1.2.3.04",
+        "1.2.3.256",
+        "::1",
+        "1.2.3.4 ",
+    ],
+)
+def test_an_address_has_one_form(address: str):
+    """Whatever is not four plain numbers is refused wherever an address stands."""
+    center = Center()
+    for changes in (
+        {"nodes": (Site("daws", via="vsat", address=address), center)},
+        {"nodes": (QUIET.nodes[0], Center(address=address))},
+        {"faults": (at("22:40", MoveAddress("daws", address)),)},
+        {"faults": (at("22:40", Spoof("short", "daws", source=address)),)},
+    ):
+        assert f"has the address {address!r}: give four numbers" in refusal(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"links": (Link("vsat"), Link("vsat", "lte"))}, "gives two of its links the name 'vsat'."),
+        ({"links": (Link("vsat"), Link("daws"))}, "gives a link and a host the name 'daws'"),
+        ({"links": (Link("vsat"), Link("center"))}, "gives a link and a host the name 'center'"),
+        ({"links": (Link("vsat"), Link("daws/filing"))}, "Link 'daws/filing' of quiet-hour is not"),
+    ],
+)
+def test_names_of_links(changes: dict, sentence: str):
+    """In the log a name is one link's or one host's."""
+    assert sentence in refusal(**changes)
+
+
+@pytest.mark.parametrize("twice", [Riometer(), StatusMonitor()])
+def test_a_site_has_one_instrument_of_a_kind(twice):
+    """A site has one serial line and one port for each kind of instrument."""
+    site = Site("daws", via="vsat", instruments=(twice, Riometer("quiet"), StatusMonitor()))
+    sentence = refusal(nodes=(site, Center()))
+    assert "Site daws of quiet-hour has two instruments of one kind: it has ports for one." == (
+        sentence
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"phase_s": 60}, "Site daws of quiet-hour has phase_s 60: it must be from 0 to 59."),
+        (
+            {"instruments": (Riometer(drift_ppb=-(10**9)),)},
+            "An instrument of daws in quiet-hour h",
+        ),
+    ],
+)
+def test_a_number_of_a_site_has_bounds(changes: dict, sentence: str):
+    """A phase is a second of a minute, and an instrument's clock goes forward."""
+    site = msgspec.structs.replace(QUIET.sites[0], **changes)
+    assert sentence in refusal(nodes=(site, Center()))
+
+
+@pytest.mark.parametrize(
+    ("claim", "sentence"),
+    [
+        (identical("center", to="nope"), "identical(center, nope) of quiet-hour has site 'nope'"),
+        (identical("nope", to="oracle"), "identical(nope, oracle) of quiet-hour has site 'nope'"),
+        (identical("center", to="gill"), "has site 'gill'; known are: daws."),
+        (received_daily("nope", (1,)), "has site 'nope'; known are: daws."),
+        (latency("gill", 1.0, 2.0), "has site 'gill'; known are: daws."),
+        (lost_exactly("nolink", 0), "has link 'nolink'; known are: vsat."),
+        (wire_bytes("zz", "repair", 1), "has link 'zz'; known are: vsat."),
+        (archive_bytes("gill", 7), "archive_bytes(gill) of quiet-hour has site 'gill'; known are"),
+    ],
+)
+def test_what_a_claim_names_is_there(claim, sentence: str):
+    """A claim on a site without a riometer, or on a link that is not there, is refused."""
+    gill = Site("gill", via="vsat", address="198.51.100.2", instruments=(StatusMonitor(),))
+    assert sentence in refusal(nodes=(*QUIET.nodes, gill), checks=(claim,))
+
+
+def test_every_claim_that_may_be_made_is_sound():
+    """Claims on what the scenario has are accepted."""
+    claims = (
+        identical("center", to="daws"),
+        identical("center:*", to="edges"),
+        identical("*", to="oracle"),
+        identical("daws", to="oracle"),
+        archive_bytes("daws", 1),
+        lost_exactly("vsat", 1),
+    )
+    assert "" == refusal(checks=claims)
+
+
+@pytest.mark.parametrize(
+    ("changes", "lacking"),
+    [
+        ({}, ""),
+        ({"tiers": ("live", "virtual")}, ""),
+        ({"tiers": ("live",)}, "the tier live; here is only virtual"),
+        ({"needs": ("netem",)}, "netem, which the virtual tier does not have"),
+        ({"needs": ("a", "b")}, "a and b, which the virtual tier does not have"),
+    ],
+)
+def test_what_a_scenario_needs(changes: dict, lacking: str):
+    """Another tier, or anything at all of the machine, is more than this program has."""
+    assert lacking == lacks(msgspec.structs.replace(QUIET, **changes))

@@ -172,6 +172,7 @@ def test_a_loss_at_the_far_end_is_a_loss_of_the_link_by_that_cause():
         "direction": "up",
         "fault": 4,
         "purpose": "telemetry",
+        "to": CENTER.host,
         "bytes": len(record(0).data) + 28,
         "sha": short_hash(record(0).data),
         "cause": "host down",

@@ -2,7 +2,9 @@
 
 import json
 from collections import Counter
-from typing import TYPE_CHECKING
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from fieldproof.checks.claim import result
 from fieldproof.faults import Value
@@ -65,7 +67,8 @@ def _records(data: bytes, site: str) -> list[bytes]:
 
 
 class Quarantined(Value, frozen=True, tag="quarantined"):
-    """So many things were kept out for this reason; `*` counts all reasons together."""
+    """So many things were kept out for this reason; `*` counts all reasons together. The bytes of
+    each are kept: a file whose SHA-256 its provenance names (I3)."""
 
     reason: str
     exactly: int
@@ -78,17 +81,17 @@ class Quarantined(Value, frozen=True, tag="quarantined"):
     def judge(self, evidence: "Evidence") -> ClaimResult:
         """By the quarantine's provenance, its files, and the log, which must agree."""
         folder = evidence.center_disk / "quarantine"
-        noted = Counter(
-            str(json.loads(line)["reason"])
+        notes = [
+            json.loads(line)
             for path in sorted(folder.rglob("*.jsonl"))
             for line in path.read_bytes().splitlines()
-        )
-        files = Counter(
-            path.name.rpartition("-")[0]
-            for path in sorted(folder.rglob("*"))
-            if path.is_file() and path.suffix != ".jsonl"
-        )
-        logged = Counter(line.text("reason") for line in evidence.log.lines["quarantined"])
+        ]
+        kept = [
+            path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".jsonl"
+        ]
+        noted = Counter(str(note["reason"]) for note in notes)
+        files = Counter(path.name.rpartition("-")[0] for path in kept)
+        logged = Counter(line.text("reason") for line in evidence.log.said["quarantined"])
         if self.reason == "*":
             counts = noted.total(), files.total(), logged.total()
         else:
@@ -100,4 +103,14 @@ class Quarantined(Value, frozen=True, tag="quarantined"):
                 f"The provenance has {counts[0]}, the folder {counts[1]} and the log {counts[2]} "
                 f"({', '.join(f'{n} {why}' for why, n in sorted(noted.items())) or 'none at all'})."
             )
+        else:
+            said = _not_kept(notes, kept)
         return result(self, not said, self.exactly, counts[0], "items", said)
+
+
+def _not_kept(notes: list[dict[str, Any]], kept: list[Path]) -> str:
+    """Whether the files are what the provenance speaks of; "" if so."""
+    noted = Counter(str(note["sha256"]) for note in notes)
+    found = Counter(sha256(path.read_bytes()).hexdigest() for path in kept)
+    missing = (noted - found).total()
+    return f"Of {missing} items the bytes are not kept as they came." if missing else ""

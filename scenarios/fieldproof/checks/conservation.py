@@ -5,15 +5,23 @@ from typing import TYPE_CHECKING
 from fieldproof.checks.claim import result
 from fieldproof.faults import Value
 from fieldproof.oracle.log import short_hash
-from fieldproof.oracle.trees import STREAM_PORTS
+from fieldproof.oracle.trees import PURPOSES, STREAM_PORTS
 from fieldproof.verdict import ClaimResult
 
 if TYPE_CHECKING:
     from fieldproof.evidence import Evidence
 
 
+_FATES = {
+    "invented": "which no archive of the edge has",
+    "restored": "not delivered with no declared cause, and restored",
+    "lost": "lost with no declared cause",
+}
+
+
 class Accounted(Value, frozen=True, tag="accounted"):
-    """The ledger closes, and a declared fault or the link's own model excuses every lost byte."""
+    """The ledger closes, a declared fault or the link's own model excuses every byte that did not
+    arrive, and the center's provenance names every record that was restored (I4)."""
 
     @property
     def name(self) -> str:
@@ -29,8 +37,13 @@ class Accounted(Value, frozen=True, tag="accounted"):
             said = f"The books do not close: {'; '.join(ledger.open_books)}."
         elif size:
             unit = next(unit for unit in ledger.unexplained if unit.bytes)
-            fate = "invented" if unit.fate == "invented" else "lost with no declared cause"
+            fate = _FATES[unit.fate]
             said = f"First of them: {unit.bytes} bytes of {unit.site} from {unit.first} on, {fate}."
+        elif ledger.unproven:
+            said = (
+                f"No provenance speaks of {len(ledger.unproven)} restored records; "
+                f"first: {ledger.unproven[0]}."
+            )
         elif not ledger.summary.produced_bytes:
             said = "Nothing was produced, so there is nothing to account for."
         return result(self, not said, 0, size, "B unexplained", said)
@@ -44,6 +57,13 @@ class LostExactly(Value, frozen=True, tag="lost_exactly"):
     link: str
     count: int
     purpose: str = "telemetry"
+
+    def __post_init__(self) -> None:
+        if self.count < 0 or self.purpose not in PURPOSES:
+            raise ValueError(
+                f"{self.name} cannot be judged: claim a count of 0 or more, of one of "
+                f"{', '.join(PURPOSES)}."
+            )
 
     @property
     def name(self) -> str:

@@ -1,5 +1,6 @@
 """Claims on figures: bytes on the wire, delays, compression, and what an index alone can tell."""
 
+import math
 import zlib
 from collections import Counter
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from fieldproof.checks.claim import result
 from fieldproof.faults import Value
-from fieldproof.oracle.trees import TELEMETRY_PORT
+from fieldproof.oracle.trees import PURPOSES, TELEMETRY_PORT
 from fieldproof.verdict import ClaimResult
 
 if TYPE_CHECKING:
@@ -29,6 +30,13 @@ class WireBytes(Value, frozen=True, tag="wire_bytes"):
     purpose: str
     at_most: int
     at_least: int = 1
+
+    def __post_init__(self) -> None:
+        if self.purpose not in PURPOSES or not 1 <= self.at_least <= self.at_most:
+            raise ValueError(
+                f"{self.name} cannot be judged: claim at least 1 byte, no more than at_most, and "
+                f"one of {', '.join(PURPOSES)}."
+            )
 
     @property
     def name(self) -> str:
@@ -56,6 +64,10 @@ class Latency(Value, frozen=True, tag="latency"):
     site: str
     p50_s: float
     p99_s: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.p50_s <= self.p99_s < math.inf:
+            raise ValueError(f"{self.name} needs limits with 0 < p50 <= p99, in seconds.")
 
     @property
     def name(self) -> str:
@@ -86,6 +98,12 @@ class ArchiveBytes(Value, frozen=True, tag="archive_bytes"):
     site: str
     zlib6_bytes: int
     tolerance_percent: float = 3
+
+    def __post_init__(self) -> None:
+        if self.zlib6_bytes < 1 or not 0 <= self.tolerance_percent < 100:
+            raise ValueError(
+                f"{self.name} needs at least 1 byte to compare with and a tolerance below 100 %."
+            )
 
     @property
     def name(self) -> str:

@@ -5,9 +5,13 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from fieldproof.checks.claim import result
 from fieldproof.faults import Value
+from fieldproof.oracle import trees, xrio
 from fieldproof.oracle.excuses import bytes_of
+from fieldproof.oracle.locate import NOWHERE
 from fieldproof.verdict import ClaimResult
 
 if TYPE_CHECKING:
@@ -20,8 +24,12 @@ _WHATS = {
     "reused": "samples used again",
     "skipped": "samples skipped within a second",
     "unchecked": "unchecked",
+    "empty": "empty points for seconds that were heard",
     "stray": "bytes that are no record",
     "misfiled": "records in the file of another hour",
+    "length": "records that have not sixty points",
+    "header": "records with a wrong rate or spare",
+    "order": "records before an earlier one",
     "rounding": "sites that round differently",
 }
 
@@ -29,10 +37,12 @@ _WHATS = {
 class Identical(Value, frozen=True, tag="identical"):
     """Two archives are the same, file by file and byte by byte, over the hours of the judged span.
 
-    `identical("center", to="daws")`: the center's hour files of a site are those of the site.
+    `identical("center", to="daws")`: the center's hour files of a site are those of the site, and
+    its canonical tree has no file, of whatever name, that no edge has.
     `identical("center:*", to="edges")`: of every site.
     `identical("daws", to="oracle")`: the site's records partition the instrument's samples and hold
-    their averages, ranges and times (`oracle.partition`); `"*"` for every site."""
+    their averages, ranges and times (`oracle.partition`), in records of sixty points with sound
+    headers, each in its place; `"*"` for every site."""
 
     left: str
     to: str
@@ -67,6 +77,7 @@ class Identical(Value, frozen=True, tag="identical"):
                 equal += not difference
                 if difference:
                     differences.append(difference)
+        differences += _strangers(evidence)
         total = equal + len(differences)
         if total == 0:
             return result(self, False, ">= 1", 0, "files", "There is no hour file to compare.")
@@ -115,6 +126,21 @@ def _differences(evidence: "Evidence", site: str) -> Iterator[str]:
             yield _difference(path, evidence.read(center, path), evidence.read(site, path))
 
 
+def _strangers(evidence: "Evidence") -> list[str]:
+    """Files of the center's canonical tree that no edge has; hour files of the judged span are
+    compared anyway."""
+    center = evidence.scenario.center.name
+    known = {
+        file.path
+        for site in evidence.riometer_sites
+        for file in evidence.judged_files(center, site)
+    }
+    for site in evidence.riometer_sites:
+        known |= trees.canonical_paths(evidence.disk(site))
+    paths = sorted(trees.canonical_paths(evidence.center_disk) - known)
+    return [f"{path} is at {center} but at no edge" for path in paths]
+
+
 def _difference(path: str, left: bytes, right: bytes) -> str:
     if sha256(left).digest() == sha256(right).digest():
         return ""
@@ -138,8 +164,39 @@ def _findings(evidence: "Evidence", site: str) -> Iterator[_Finding]:
             yield _Finding("skipped", samples, f"{site}, samples {piece.first} to {piece.last}")
     for place in evidence.strays(site):
         yield _Finding("stray", 1, f"{site}, {place}")
-    for place in evidence.misfiled(site):
-        yield _Finding("misfiled", 1, f"{site}, {place}")
+    for kind, place in _misshapen(evidence, site):
+        yield _Finding(kind, 1, f"{site}, {place}")
+
+
+def _misshapen(evidence: "Evidence", site: str) -> Iterator[tuple[str, str]]:
+    """What is wrong with the form of records in a site's judged hour files: kind and place.
+
+    A record has sixty points, also after a kill and where a second was not heard; its sample rate
+    is 1 and its spares are 0; it is in the file of the hour of its first sample, after the records
+    that began before it."""
+    files = evidence.site_files(site)
+    archive = files.archive
+    hours_s = [file.utc_s for file in evidence.hour_files(site, site)]
+    off_s = archive.timestamps_s - np.array(hours_s, dtype=np.int64)[archive.file_of]
+    odd = [
+        xrio.odd_headers(data, archive.offsets[archive.file_of == number])
+        for number, data in enumerate(files.sound)
+    ]
+    first_ns = evidence.partition(site).first_ns
+    is_back = (first_ns[1:] < first_ns[:-1]) & (first_ns[1:] != NOWHERE)
+    is_back &= archive.file_of[1:] == archive.file_of[:-1]
+    wrong = {
+        "misfiled": np.flatnonzero((off_s < 0) | (off_s >= 3600)),
+        "length": np.flatnonzero(archive.counts != xrio.POINTS),
+        "header": np.flatnonzero(np.concatenate([*odd, np.zeros(0, dtype=np.bool_)])),
+        "order": np.flatnonzero(is_back) + 1,
+    }
+    judged = {file.path for file in evidence.judged_files(site, site)}
+    for kind, rows in wrong.items():
+        for row in rows.tolist():
+            path = archive.files[archive.file_of[row]]
+            if path in judged:
+                yield kind, f"{path}, offset {archive.offsets[row]}"
 
 
 def _is_muddle(evidence: "Evidence", site: str, deviation: "Deviation") -> bool:

@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from fieldproof.checks.claim import result
-from fieldproof.faults import Value
+from fieldproof.faults import Reorder, Value
 from fieldproof.oracle import trees
 from fieldproof.oracle.clock import SECOND_NS
+from fieldproof.oracle.excuses import IN_FLIGHT_NS
 from fieldproof.oracle.idx import Index
 from fieldproof.oracle.log import short_hash
 from fieldproof.oracle.trees import STREAM_PORTS, TELEMETRY_PORT, ArrivalFile
@@ -19,13 +22,16 @@ if TYPE_CHECKING:
 
 _DAY_NS = 86_400 * SECOND_NS
 _MINUTE_NS = 60 * SECOND_NS
-_IN_FLIGHT_NS = 5 * SECOND_NS
-"""How long after its end a record may still be on the way from the edge to the raw tree."""
+_HOUR_NS = 60 * _MINUTE_NS
+_LATE_NS = 2 * _MINUTE_NS
+"""How long after its end a record may be noted to have come, if nothing held it back: twice what an
+edge takes that looks for records once a minute. How fast it is, `latency` judges."""
 
 
 class RawUntouched(Value, frozen=True, tag="raw_untouched"):
-    """The raw tree is what the center heard, whole (I1): every .idx line fits its .dat file, the
-    lines cover it without a hole, and what the links delivered is there."""
+    """The raw tree is what the center heard, whole (I1): every .idx line fits its .dat file and the
+    name of both, the lines cover it without a hole, what the links and strangers brought is there,
+    no record more often than it was brought, and each was noted when it can have come."""
 
     @property
     def name(self) -> str:
@@ -33,33 +39,30 @@ class RawUntouched(Value, frozen=True, tag="raw_untouched"):
         return "raw_untouched"
 
     def judge(self, evidence: "Evidence") -> ClaimResult:
-        """By all arrival files, and by the count of what was sent."""
+        """By all arrival files, and by what was sent."""
         problems: list[str] = []
-        present = 0
-        addresses = {
-            address for site in evidence.scenario.sites for address in evidence.addresses(site.name)
-        }
+        present: Counter[str] = Counter()  # by short hash
         for file in trees.arrival_files(evidence.center_disk):
             index = evidence.index(file)
-            problems += (f"{file.path}: {problem}" for problem in _misfits(evidence, file, index))
-            if file.address in addresses and file.port in STREAM_PORTS.values():
-                present += len(index.entries)
-        expected = _delivered(evidence)
-        missing = expected - present
-        if missing > 0 and missing > _excused(evidence):
-            problems.append(f"{missing} of {expected} delivered datagrams are not there")
-        elif missing < 0:
-            problems.append(f"{-missing} datagrams are there that no link delivered")
+            path = evidence.center_disk / f"{file.path}.dat"
+            data = path.read_bytes() if path.exists() else b""
+            problems += (f"{file.path}: {problem}" for problem in _misfits(data, file, index))
+            if file.port in STREAM_PORTS.values():
+                present.update(
+                    short_hash(data[entry.offset : entry.offset + entry.size])
+                    for entry in index.entries
+                )
+        problems += _miscounted(evidence, present)
+        for site in evidence.riometer_sites:
+            problems += _untimely(evidence, site)
         said = f"{len(problems)} problems; first: {problems[0]}." if problems else ""
         if not present:
             said = "The raw tree is empty."
         return result(self, not said, 0, len(problems) or int(not present), "problems", said)
 
 
-def _misfits(evidence: "Evidence", file: ArrivalFile, index: Index) -> Iterator[str]:
-    """What does not fit between an .idx file and its .dat file."""
-    path = evidence.center_disk / f"{file.path}.dat"
-    data = path.read_bytes() if path.exists() else b""
+def _misfits(data: bytes, file: ArrivalFile, index: Index) -> Iterator[str]:
+    """What does not fit between an .idx file, its .dat file and the name of both."""
     for number in index.malformed:
         yield f"line {number} of the index cannot be read"
     end = 0
@@ -69,9 +72,68 @@ def _misfits(evidence: "Evidence", file: ArrivalFile, index: Index) -> Iterator[
         payload = data[entry.offset : entry.offset + entry.size]
         if len(payload) != entry.size or payload[:4] != entry.first:
             yield f"entry {number} is not what the .dat file holds at offset {entry.offset}"
+        in_hour = 0 <= entry.arrived_utc_ns - file.utc_s * SECOND_NS < _HOUR_NS
+        if not in_hour or (entry.source.rpartition(":")[0], entry.port) != file[1:3]:
+            yield f"entry {number} is of another hour, source or port than its file"
         end = entry.offset + entry.size
     if end != len(data):
         yield f"the index ends at {end}, the .dat file at {len(data)}"
+
+
+def _miscounted(evidence: "Evidence", present: Counter[str]) -> Iterator[str]:
+    """What is there too often or not at all. What was sent is known by its number; of that, what
+    an edge archived or a stranger sent is known by name."""
+    strangers = evidence.strangers
+    expected = _delivered(evidence) + strangers.total()
+    missing = expected - present.total()
+    if missing > 0 and missing > _excused(evidence):
+        yield f"{missing} of {expected} delivered datagrams are not there"
+    elif missing < 0:
+        yield f"{-missing} datagrams are there that no link delivered"
+    lost, twice = (
+        Counter(line.text("sha") for line in evidence.log.lines[what])
+        for what in ("lost", "duplicated")
+    )
+    most = strangers.copy()
+    for sha in _sent(evidence):
+        most[evidence.becomes.get(sha, sha)] += max(0, 1 + twice[sha] - lost[sha])
+    for sha, times in most.items():
+        if present[sha] > times:
+            yield f"datagram {sha} is there {present[sha]} times, and came {times} times"
+    for sha in (strangers - present) if not _is_troubled(evidence) else ():
+        yield f"datagram {sha} of a stranger is not there"
+
+
+def _is_troubled(evidence: "Evidence") -> bool:
+    """Whether a fault may have kept the center from writing down what it heard."""
+    return any(evidence.arrival_windows(site.name) for site in evidence.scenario.sites)
+
+
+def _sent(evidence: "Evidence") -> Iterator[str]:
+    """Short hashes of the records that edges archived, each of which is sent once."""
+    for site in evidence.riometer_sites:
+        files = evidence.site_files(site)
+        for row in range(len(files.archive.offsets)):
+            yield short_hash(files.sound_record(row))
+
+
+def _untimely(evidence: "Evidence", site: str) -> Iterator[str]:
+    """Records that by their index lines came before they ended, or far too late though no fault
+    held them back. Where an archive is not what was measured, its records' ends are not known."""
+    if evidence.partition(site).deviations:
+        return
+    ended_ns, arrived_utc_ns = evidence.ledger.deliveries[site]
+    came_ns = evidence.center_ns(arrived_utc_ns, ended_ns)
+    held = [*evidence.sending_windows(site), *evidence.arrival_windows(site)]
+    orders = [timed.fault for timed in evidence.scenario.faults]
+    via = evidence.site(site).via
+    by_s = [one.by_s for one in orders if isinstance(one, Reorder) and one.link == via]
+    latest_ns = ended_ns + _LATE_NS + round(max(by_s, default=0) * SECOND_NS)
+    for row in np.flatnonzero((came_ns < ended_ns - SECOND_NS) | (came_ns > latest_ns)).tolist():
+        ended, came = int(ended_ns[row]), int(came_ns[row])
+        if came < ended or not any(window.touches(ended, came) for window in held):
+            off_s = (came - ended) / SECOND_NS
+            yield f"a record of {site} is noted to have come {off_s:+.1f} s after its end"
 
 
 def _delivered(evidence: "Evidence") -> int:
@@ -103,10 +165,8 @@ def _excused(evidence: "Evidence") -> int:
         ended_ns = evidence.partition(site.name).first_ns + files.archive.counts * SECOND_NS
         here = {payload for _, _, payload in evidence.datagrams(site.name, TELEMETRY_PORT)}
         for row, ended in enumerate(ended_ns.tolist()):
-            late = ended + _IN_FLIGHT_NS >= evidence.world.ends_ns
-            if not late and not any(
-                each.touches(ended, ended + _IN_FLIGHT_NS) for each in declared
-            ):
+            late = ended + IN_FLIGHT_NS >= evidence.world.ends_ns
+            if not late and not any(each.touches(ended, ended + IN_FLIGHT_NS) for each in declared):
                 continue
             record = files.record(row)
             number += record not in here and short_hash(record) not in evidence.losses
@@ -118,6 +178,10 @@ class ReceivedDaily(Value, frozen=True, tag="received_daily"):
 
     site: str
     counts: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.counts or min(self.counts) < 0:
+            raise ValueError(f"{self.name} claims nothing: give a count for each day, 0 or more.")
 
     @property
     def name(self) -> str:

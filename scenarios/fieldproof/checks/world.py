@@ -83,8 +83,8 @@ class NodesLived(Value, frozen=True, tag="nodes_lived"):
 
 
 class Repeats(Value, frozen=True, tag="repeats"):
-    """Where the same capsule was run before by the same code, and its run lies beside this one,
-    both have the same log, and their random generators ended in the same state."""
+    """Where the same capsule was run by the same code on the same system, and that run lies beside
+    this one, both have the same log, and their random generators ended in the same state."""
 
     @property
     def name(self) -> str:
@@ -99,7 +99,9 @@ class Repeats(Value, frozen=True, tag="repeats"):
         for path, world in twins:
             if (world.log_sha256, world.generators_end) != mine:
                 raise ValueError(f"{path} ran the same capsule with the same code and another end")
-        return result(self, True, "same log", f"{len(twins)} earlier", "runs")
+        plural = "s" * (len(twins) > 1)
+        measured = f"as {len(twins)} other run{plural}" if twins else "no other run"
+        return result(self, True, "same log", measured, "")
 
 
 class Produced(Value, frozen=True, tag="produced"):
@@ -117,7 +119,10 @@ class Produced(Value, frozen=True, tag="produced"):
 
 
 class Sometimes(Value, frozen=True, tag="sometimes"):
-    """Something happened: the log has this line at least so often. `where` is `*` for anywhere."""
+    """Something happened at least so often, by the log.
+
+    `where` is a host, a link, or `*` for anywhere: facts of the world count. Or it is `host/node`:
+    then what this node said counts, and what the world says of it (effect failed, node died)."""
 
     what: str
     where: str = "*"
@@ -131,10 +136,6 @@ class Sometimes(Value, frozen=True, tag="sometimes"):
 
     def judge(self, evidence: "Evidence") -> ClaimResult:
         """By the log."""
-        times = sum(
-            number
-            for (what, where), number in evidence.log.counts.items()
-            if what == self.what and self.where in ("*", where)
-        )
-        said = "" if times >= self.at_least else f"The log says {self.what!r} {times} times."
+        times = evidence.log.times(self.what, self.where)
+        said = "" if times >= self.at_least else f"The log has {self.what!r} {times} times."
         return result(self, times >= self.at_least, f">= {self.at_least}", times, "times", said)

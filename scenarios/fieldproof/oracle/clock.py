@@ -47,7 +47,6 @@ class Clock:
         changes = sorted(offsets, key=lambda change: change[0])
         pieces = []
         starts = {change[0] for change in changes} | {leap for leap in leaps if leap < ends_ns}
-        starts = {change[0] for change in changes} | {leap for leap in leaps if leap < ends_ns}
         for from_ns in sorted(starts):
             since_ns, offset_ns, drift_ppb = changes[
                 max(0, bisect_right(changes, from_ns, key=lambda change: change[0]) - 1)

@@ -10,13 +10,14 @@ number of datagrams) no more often than declared.
     Corrupt     -                                              the next `count` on its link
     Outage      -                                              what entered the link until it ended
     Kill        open record, downtime                          what arrived while down
-    PowerCut    records the disk lost, open record, downtime   what arrived while down
+    PowerCut    the record in flight, open record, downtime    what arrived while down
     CenterDown  open record, downtime                          what arrived while down
     Freeze      from freeze to thaw                            what arrived then
     DiskFull    open record, until there was room              -
 
 Each window is wider by `EDGE_NS` on both sides: the second that the fault broke, and the line's
-delay.
+delay. A record is in flight from its write to the answer of its sync: one at a time, however much
+the disk lost, since an edge that writes on without waiting does so at its own risk.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,9 @@ from fieldproof.oracle.xrio import POINTS, RECORD_BYTES
 
 RECORD_NS = 60 * SECOND_NS
 EDGE_NS = SECOND_NS + SECOND_NS // 10
+IN_FLIGHT_NS = 5 * SECOND_NS
+"""How long after its end a record may still be on the way from the edge to the raw tree."""
+
 RATE_HZ = 60
 _SLACK_NS = 1_000_000  # fault times are decimal fractions of seconds
 
@@ -39,7 +43,7 @@ _CAUSES: dict[str, tuple[type, ...]] = {
     "host down": (faults.Kill, faults.PowerCut, faults.CenterDown),
     "host frozen": (faults.Freeze,),
 }
-_OF_THE_LINK = ("loss", "limit", "checksum")  # the link's own model, no fault
+_OF_THE_LINK = ("loss", "limit", "checksum", "outage")  # by its profile alone, no fault
 _NAMES: dict[type, str] = {
     faults.Kill: "kill",
     faults.PowerCut: "power cut",
@@ -126,8 +130,8 @@ def windows(
         if cause is None or until_ns is None or getattr(fault, "host", None) != host:
             continue
         before_ns = 0 if isinstance(fault, faults.Freeze) else open_ns
-        if isinstance(fault, faults.PowerCut):
-            before_ns += RECORD_NS * _records_lost(disk_losses, host, from_ns)
+        if isinstance(fault, faults.PowerCut) and _took_bytes(disk_losses, host, from_ns):
+            before_ns += RECORD_NS
         found.append(Window(from_ns - before_ns - EDGE_NS, until_ns + EDGE_NS, cause, index))
     return tuple(sorted(found))
 
@@ -159,12 +163,11 @@ def _covers(struck: Struck, line: LossLine, center: str) -> bool:
     return until_ns is None or line.at_ns <= until_ns + _SLACK_NS
 
 
-def _records_lost(losses: Sequence[DiskLoss], host: str, cut_ns: int) -> int:
-    """Records of which a power cut took at least a byte."""
-    return sum(
-        -(-loss.bytes // RECORD_BYTES)
+def _took_bytes(losses: Sequence[DiskLoss], host: str, cut_ns: int) -> bool:
+    """Whether a power cut took anything of the record in flight."""
+    return any(
+        loss.bytes > 0 and loss.host == host and abs(loss.at_ns - cut_ns) <= _SLACK_NS
         for loss in losses
-        if loss.host == host and abs(loss.at_ns - cut_ns) <= _SLACK_NS
     )
 
 

@@ -11,6 +11,7 @@ The laws:
    place in the record, by the clock of the host as it was at the record's start, or as it is then.
    Two may begin elsewhere in their second: the first after skipped samples, since the line came
    back when it did; and the first of a record after a jump of the clock (up to half a second off).
+4. A point of no samples holds zeros, and the samples of its second are in no other point.
 
 Theory of operation. From a known sample on, a chunk of points is compared in one go. At the first
 difference the walk asks where the following points fit best: near their labels, then within hours.
@@ -53,7 +54,7 @@ class Gap(NamedTuple):
 class Deviation(NamedTuple):
     """What is wrong with one point, or with several in a row."""
 
-    kind: str  # "value", "label", "reused", "unchecked"
+    kind: str  # "value", "label", "reused", "empty", "unchecked"
     points: int
     where: str  # file, offset of the record, place of the point
     true_ns: int
@@ -160,6 +161,7 @@ class _Walk:
         if at < total:
             self._note("unchecked", at, total - at, "gave up here: its place was lost too often")
         self._skip_to(self._span[1])
+        self._judge_empty()
 
     def result(self, first_ns: Integers, held: Integers) -> Partition:
         """What was found; the arguments are for all of the archive."""
@@ -225,6 +227,23 @@ class _Walk:
             self._gaps.append(Gap(self._used, last, *times))
             self._used = last
 
+    def _judge_empty(self) -> None:
+        """Law 4, once all gaps are known; where a second's neighbour could own them, samples at
+        its ends are let pass."""
+        empty = np.flatnonzero(self._archive.points["npoints"] == 0)
+        if not len(empty):
+            return
+        label_ns = self._clock.instants_by(self._utc_ns(empty), self._rows[self._owner[empty]])
+        low, high = self._span
+        first = self._instrument.firsts_at(label_ns) + TOLERANCE_SAMPLES
+        last = first + RATE_HZ - 2 * TOLERANCE_SAMPLES
+        begins = np.array([gap.first for gap in self._gaps] or [high], dtype=np.int64)
+        ends = np.array([gap.last for gap in self._gaps] or [high], dtype=np.int64)
+        gap = (np.searchsorted(begins, first.clip(low, high), side="right") - 1).clip(min=0)
+        is_skipped = (begins[gap] <= first.clip(low, high)) & (last.clip(low, high) <= ends[gap])
+        for at in empty[~is_skipped & (first < high) & (last > low)].tolist():
+            self._note("empty", at, 1, "says that nothing was heard in a second that was")
+
     # --- comparing ---
 
     def _compare(self, at: int, until: int, cursor: int) -> _Run:
@@ -240,7 +259,7 @@ class _Walk:
         earliest = self._earliest(at, until)
         label_ok = self._in_time(at, until, starts, earliest)
         empty = counts == 0
-        return _Run(at, counts, starts, earliest, value_ok | empty, label_ok | empty)
+        return _Run(at, counts, starts, earliest, value_ok, label_ok | empty)
 
     def _earliest(self, at: int, until: int) -> Integers:
         """The first sample that each point may begin with: 50 ms before its label's second."""
@@ -248,11 +267,13 @@ class _Walk:
 
     def _label_ns(self, at: int, until: int) -> Integers:
         """The true time that each point's label names, by the clock at its record's start."""
-        return self._clock.instants_by(self._utc_ns(at, until), self._rows[self._owner[at:until]])
+        points = np.arange(at, until)
+        return self._clock.instants_by(self._utc_ns(points), self._rows[self._owner[points]])
 
-    def _utc_ns(self, at: int, until: int) -> Integers:
-        owner = self._owner[at:until]
-        places = np.arange(at, until) - self._begins[owner]
+    def _utc_ns(self, points: Integers) -> Integers:
+        """The host UTC that the labels of these points say."""
+        owner = self._owner[points]
+        places = points - self._begins[owner]
         utc_ns: Integers = (self._archive.timestamps_s[owner] + places) * SECOND_NS
         return utc_ns
 
@@ -268,7 +289,7 @@ class _Walk:
         if len(self._clock.pieces) > 1:
             label_ns = self._label_ns(at, until)
             changed_ns = self._clock.instants_by(
-                self._utc_ns(at, until), self._clock.rows_at(label_ns)
+                self._utc_ns(np.arange(at, until)), self._clock.rows_at(label_ns)
             )
             earliest = self._instrument.firsts_at(changed_ns - TOLERANCE_NS)
             in_time |= (starts >= earliest) & (starts <= earliest + TOLERANCE_SAMPLES)
@@ -338,9 +359,13 @@ class _Walk:
         true_ns = int(self._label_ns(at, at + 1)[0])
         if len(self.deviations) < _MOST_KEPT:
             self.deviations.append(Deviation(kind, points, where, true_ns, detail))
+            return
+        same = [n for n, deviation in enumerate(self.deviations) if deviation.kind == kind]
+        if same:
+            last = self.deviations[same[-1]]
+            self.deviations[same[-1]] = last._replace(points=last.points + points)
         else:
-            last = self.deviations[-1]
-            self.deviations[-1] = last._replace(points=last.points + points)
+            self.deviations.append(Deviation(kind, points, where, true_ns, detail))
 
 
 def _after_jump(clock: Clock, first_ns: Integers) -> np.ndarray:

@@ -16,6 +16,9 @@ TELEMETRY_PORT = 24985
 STREAM_PORTS = {"telemetry": TELEMETRY_PORT, "status": 25000}
 """By purpose: the ports whose datagrams the raw tree keeps."""
 
+PURPOSES = (*STREAM_PORTS, "repair", "manifest", "other")
+"""What a datagram on a link can be for."""
+
 _YEAR, _MONTH, _DAY, _HOUR = r"([12]\d{3})", r"(0[1-9]|1[0-2])", r"([0-3]\d)", r"([01]\d|2[0-3])"
 _HOUR_NAME = re.compile(rf"{_YEAR}{_MONTH}{_DAY}_{_HOUR}_[a-z]{{4}}_xrio\.dat", re.ASCII)
 _ARRIVAL = re.compile(
@@ -58,6 +61,15 @@ def hour_files(disk: Path, site: str) -> tuple[HourFile, ...]:
         if hour_path(site, utc_s) == relative:
             found.append(HourFile(utc_s, relative))
     return tuple(sorted(found))
+
+
+def canonical_paths(disk: Path) -> frozenset[str]:
+    """Every file under `riometer/` on a disk, whatever its name."""
+    return frozenset(
+        path.relative_to(disk).as_posix()
+        for path in (disk / "riometer").rglob("*")
+        if path.is_file()
+    )
 
 
 def arrival_files(disk: Path, address: str = "*") -> tuple[ArrivalFile, ...]:

@@ -38,6 +38,7 @@ class WorldRecord(Struct, frozen=True):
     """The whole document; faults are in the scenario's order."""
 
     schema: str
+    system: str  # the name of the system under test
     begins_utc_ns: int
     judged_ns: tuple[int, int]
     ends_ns: int
@@ -64,3 +65,11 @@ def read(path: Path) -> WorldRecord:
     if world.schema != SCHEMA:
         raise ValueError(f"{path} has schema {world.schema!r}; this program reads {SCHEMA!r}.")
     return world
+
+
+def read_sound(path: Path) -> WorldRecord | None:
+    """The document in a file, or None where `read` would raise."""
+    try:
+        return read(path)
+    except ValueError:
+        return None

@@ -76,6 +76,16 @@ def walk(data: bytes, site: str) -> tuple[list[int], tuple[tuple[int, int], ...]
     return records, tuple(strays)
 
 
+def odd_headers(data: bytes, offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of the records at `offsets` have a sample rate other than 1 Hz, or a spare in use."""
+    if len(offsets) == 0:
+        return np.zeros(0, dtype=np.bool_)
+    content = np.frombuffer(data, dtype=np.uint8)
+    found = content[offsets[:, None] + np.array([9, 10, 11, 18, 19])]
+    odd: NDArray[np.bool_] = (found != np.array([1, 0, 0, 0, 0])).any(axis=1)
+    return odd
+
+
 def _record_size(data: bytes, at: int, site: str) -> int:
     """Size of the record at `at`, or 0 where there is none to believe in."""
     header = data[at : at + HEADER_BYTES]

@@ -19,6 +19,7 @@ class System(Protocol):
     """A system under test that runs in virtual time."""
 
     name: str
+    """Tells this system from others, variants included: two runs of one name must be equal."""
     purposes: dict[int, str]
     """What a datagram is for, by destination port."""
 

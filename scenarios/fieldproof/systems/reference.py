@@ -57,9 +57,10 @@ CENTER: dict[str, tuple[Callable[[CenterSettings], Node], Hears]] = {
 
 
 class Reference:
-    """The reference system. `instead` replaces nodes by name: how a variant is put in."""
+    """The reference system. `instead` replaces nodes by name: how a variant is put in.
 
-    name = "reference"
+    A variant's name says so: "reference with acquire=Deaf"."""
+
     purposes = PURPOSES
 
     def __init__(self, instead: Mapping[str, Callable[..., Node]] | None = None) -> None:
@@ -67,6 +68,8 @@ class Reference:
         unknown = self._instead.keys() - EDGE.keys() - CENTER.keys() - {"status"}
         if unknown:
             raise ValueError(f"The reference has no node {sorted(unknown)}: see EDGE and CENTER.")
+        put_in = [f"{node}={_title(make)}" for node, make in sorted(self._instead.items())]
+        self.name = f"reference with {', '.join(put_in)}" if put_in else "reference"
 
     def edge(self, site: Site, center: Center, seed: int) -> tuple[Part, ...]:
         """A riometer edge, with a status monitor where the site has one."""
@@ -98,6 +101,11 @@ class Reference:
         settings: Settings,
     ) -> Part:
         return Part(name, partial(self._instead.get(name, make), settings), hears)
+
+
+def _title(make: Callable[..., Node]) -> str:
+    """A name that is the same in every process, which the text of an object is not."""
+    return str(getattr(make, "__name__", type(make).__name__))
 
 
 def key(seed: int, site: str) -> bytes:

@@ -213,6 +213,7 @@ class VirtualLink:
             "direction": flight.direction,
             "fault": fault,
             "purpose": flight.purpose,
+            "to": flight.sent.to.host,
             "bytes": flight.bytes,
             "sha": short_hash(flight.sent.data),
         }

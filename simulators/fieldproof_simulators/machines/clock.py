@@ -9,6 +9,8 @@ is linear between the faults that change it.
 import calendar
 import datetime
 from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from fieldproof_contract import SECOND_NS
@@ -71,6 +73,20 @@ class HostClock:
         if since.drift_ppb:
             offset_ns = self.offset_ns(true_ns)
         return self._utc.at(true_ns) + offset_ns
+
+    def shown(self, from_ns: int, until_ns: int) -> Iterator[tuple[int, int]]:
+        """The stretches [first, last) of host UTC, ns, that true times [from_ns, until_ns) show."""
+        starts_ns = [*self._utc.leaps_ns, *(change.true_ns for change in self.history[1:])]
+        breaks_ns = sorted(true_ns for true_ns in starts_ns if from_ns < true_ns < until_ns)
+        for first_ns, next_ns in pairwise((from_ns, *breaks_ns, until_ns)):
+            if first_ns < next_ns:
+                yield self._showed(first_ns), self._showed(next_ns - 1) + 1
+
+    def _showed(self, true_ns: int) -> int:
+        """The host's Unix time at any time of its life, ns."""
+        since = self.history[bisect_right(self.history, true_ns, key=lambda was: was.true_ns) - 1]
+        drifted_ns = (true_ns - since.true_ns) * since.drift_ppb // SECOND_NS
+        return self._utc.at(true_ns) + since.offset_ns + drifted_ns
 
     def step(self, true_ns: int, by_ns: int) -> None:
         """The clock jumps; its rate stays."""

@@ -5,6 +5,9 @@ and cuts the rest at a random byte. Replacing, renaming, truncating and removing
 metadata here: they are durable at once (what an ordered ext4 gives after fsync of file and
 directory, which the contract demands of the driver).
 
+A path is one that Linux can make below the run directory: names of at most `NAME_BYTES`, no file
+where a folder is and no folder where a file is. Folders come with their first file, and stay.
+
 Files live in memory while they change (hot). A file that was left alone is moved to the platter
 (cold), where the whole disk lies at the end of the run: that folder is the evidence.
 """
@@ -14,6 +17,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fieldproof_simulators.machines.spool import Platter
+
+NAME_BYTES = 255
+"""The longest name of a file or folder: NAME_MAX of Linux."""
+
+PATH_BYTES = 3072
+"""The longest path: PATH_MAX of Linux less 1024 for where the run lies (our assumption)."""
 
 
 class DiskFullError(OSError):
@@ -48,6 +57,7 @@ class Disk:
         self._platter = platter
         self._hot: dict[str, _Hot] = {}
         self._paths: list[str] = []  # of all files, sorted
+        self._folders: set[str] = set()
         self.full = False
         self.on_append: Callable[[], None] | None = None  # a fault that waits for a write
 
@@ -83,26 +93,28 @@ class Disk:
     # --- what drivers do for nodes ---
 
     def append(self, path: str, data: bytes) -> None:
-        """Add bytes, unsynced. Raises DiskFullError."""
+        """Add bytes, unsynced. Raises DiskFullError, and OSError for a path that cannot be."""
         self._need_room()
         self._open(path, create=True).content.extend(data)
         if self.on_append is not None:
             self.on_append()
 
     def replace(self, path: str, data: bytes) -> None:
-        """New content, durable at once. Raises DiskFullError."""
+        """New content, durable at once. Raises DiskFullError, and OSError as `append`."""
         self._need_room()
         self._enter(path, _Hot(data))
 
     def rename(self, path: str, to: str) -> None:
-        """Move over `to`. Raises FileNotFoundError."""
+        """Move over `to`. Raises FileNotFoundError, and OSError as `append`."""
         file = self._open(path)
         if to != path:
             self._enter(to, file)
             self._forget(path)
 
     def truncate(self, path: str, size: int) -> None:
-        """Keep the first `size` bytes. Raises FileNotFoundError."""
+        """Keep the first `size` bytes. Raises FileNotFoundError, and OSError for a size below 0."""
+        if size < 0:
+            raise OSError(f"The file {path} cannot be cut to {size} bytes.")
         file = self._open(path)
         del file.content[size:]
         file.synced = min(file.synced, size)
@@ -181,10 +193,23 @@ class Disk:
     def _enter(self, path: str, file: _Hot) -> None:
         """Put a file in memory at `path`, in the place of any that is there."""
         if self.size(path) is None:
-            if not {"", ".", ".."}.isdisjoint(path.split("/")):
-                raise PermissionError(f"The path {path!r} leads out of this disk.")
+            _check_path(path)
+            self._make_folders(path)
             insort(self._paths, path)
         self._hot[path] = file
+
+    def _make_folders(self, path: str) -> None:
+        """The folders of a new file, unless something is in the way."""
+        if path in self._folders:
+            raise IsADirectoryError(f"The path {path} is a folder on this disk.")
+        new = []
+        folder = path.rpartition("/")[0]
+        while folder and folder not in self._folders:
+            if self.size(folder) is not None:
+                raise NotADirectoryError(f"The path {folder} is a file on this disk, no folder.")
+            new.append(folder)
+            folder = folder.rpartition("/")[0]
+        self._folders.update(new)
 
     def _forget(self, path: str) -> None:
         self._hot.pop(path, None)
@@ -194,3 +219,21 @@ class Disk:
     def _need_room(self) -> None:
         if self.full:
             raise DiskFullError("No space left on device.")
+
+
+def _check_path(path: str) -> None:
+    """Raise OSError for a path that leads out of the disk, or that Linux could not make."""
+    names = path.split("/")
+    if not {"", ".", ".."}.isdisjoint(names):
+        raise PermissionError(f"The path {path!r} leads out of this disk.")
+    try:
+        sizes = [len(name.encode()) for name in names]
+    except UnicodeEncodeError:
+        raise OSError(f"The path {path!r} cannot be written in UTF-8.") from None
+    if "\0" in path:
+        raise OSError(f"The path {path!r} has a zero byte in it.")
+    if max(sizes) > NAME_BYTES or sum(sizes) + len(sizes) > PATH_BYTES:
+        raise OSError(
+            f"The path {path[:40]}... is too long: names have at most {NAME_BYTES} bytes, "
+            f"paths {PATH_BYTES}."
+        )

@@ -7,6 +7,9 @@ Any other transition is a ValueError. A host that is down hears nothing. A froze
 everything later, as far as its buffers hold: `RECEIVE_BUFFER_BYTES` of datagrams, and of each
 serial line `LINE_BUFFER_BYTES`, which come in one piece. Each boot is a *life*; what was scheduled
 in one life never reaches the next.
+
+A node ends, alone, by an exception of its own, by asking for what is no effect, and by letting no
+time pass: the log then says "node died". An effect that cannot be carried out is `Failed`.
 """
 
 from collections import deque
@@ -39,6 +42,7 @@ from fieldproof_contract import (
     Truncate,
 )
 from fieldproof_simulators.machines.clock import HostClock
+from fieldproof_simulators.machines.demands import check
 from fieldproof_simulators.machines.disk import Disk
 
 RECEIVE_BUFFER_BYTES = 212_992
@@ -49,6 +53,10 @@ LINE_BUFFER_BYTES = 4095
 
 SYNC_NS = 5_000_000
 """How long a sync takes: our assumption, between a solid-state disk and an SD card."""
+
+CALLS_AT_ONCE = 10_000
+"""How often a node may be called at one instant: a node that would be called more often waits for
+nothing, and the world with it for ever. A busy one of ours is called some dozen times."""
 
 NodeFactory = Callable[[], Node]
 
@@ -66,7 +74,10 @@ class Surroundings(Protocol):
         """A datagram leaves `host`."""
 
     def log(self, where: str, what: str, detail: Mapping[str, str | int]) -> None:
-        """Write a line to the run's log."""
+        """Write a fact to the run's log."""
+
+    def said(self, by: str, what: str, detail: Mapping[str, str | int]) -> None:
+        """Write to the run's log what the node `host/node` says."""
 
 
 @dataclass(slots=True)
@@ -77,6 +88,8 @@ class _Slot:
     factory: NodeFactory
     node: Node | None = None
     wakes_ns: int | None = None  # when `advance` is scheduled
+    called_ns: int = -1  # when it was called last
+    calls: int = 0  # at that instant
 
 
 class Host:
@@ -206,12 +219,22 @@ class Host:
     def _call(self, slot: _Slot, ask: Callable[..., Effects], *what: object) -> None:
         """Ask a node something now, and carry out what it wants."""
         now_ns = self._world.now_ns()
+        if slot.called_ns != now_ns:
+            slot.called_ns, slot.calls = now_ns, 0
+        slot.calls += 1
         try:
+            if slot.calls > CALLS_AT_ONCE:
+                raise RuntimeError(f"It let no time pass in {CALLS_AT_ONCE} calls.")
             effects = tuple(ask(*what, Now(Monotonic(now_ns), self.clock.utc_ns(now_ns))))
         except Exception as error:
             self._lay_to_rest(slot, error)
             return
         for effect in effects:
+            try:
+                check(effect)
+            except Exception as error:
+                self._lay_to_rest(slot, error)
+                return
             reason = self._perform(slot, effect)
             if reason is not None:
                 self._queue.append((slot, Failed(effect, reason)))
@@ -232,7 +255,10 @@ class Host:
         if slot.node is None:
             return None
         try:
-            return slot.node.deadline()
+            deadline = slot.node.deadline()
+            if deadline is None or isinstance(deadline, int):
+                return deadline
+            raise TypeError(f"A deadline is an integer or None, not {deadline!r}.")
         except Exception as error:
             self._lay_to_rest(slot, error)
             return None
@@ -240,7 +266,11 @@ class Host:
     def _lay_to_rest(self, slot: _Slot, error: Exception) -> None:
         """A node raised: it is gone until the host boots again."""
         slot.node = None
-        self._world.log(f"{self.name}/{slot.name}", "node died", {"error": repr(error)})
+        try:
+            said = repr(error)
+        except Exception:
+            said = type(error).__name__  # an exception of the node's own making
+        self._world.log(f"{self.name}/{slot.name}", "node died", {"error": said})
 
     def _wake(self, slot: _Slot, life: int) -> None:
         now_ns = self._world.now_ns()
@@ -279,7 +309,7 @@ class Host:
                 case Remove(path):
                     self.disk.remove(path)
                 case Log(what, detail):
-                    self._world.log(f"{self.name}/{slot.name}", what, detail)
+                    self._world.said(f"{self.name}/{slot.name}", what, detail)
                 case _:
                     assert_never(effect)
         except OSError as error:

@@ -53,7 +53,8 @@ class Spool:
         """Let the child make what has come since; start it when there is enough to do."""
         if self._child is None and self._frames >= CHILD_FRAMES:
             command = [sys.executable, scribe.__file__, str(self._path), str(self._root)]
-            self._child = subprocess.Popen(command, stdin=subprocess.PIPE)
+            # In a session of its own: Ctrl-C is the run's, and the child ends with its input.
+            self._child = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
         if self._child is not None:
             self._tell(self._child)
 
