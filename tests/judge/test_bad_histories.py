@@ -1,6 +1,5 @@
 """Histories spoiled by hand: each fails the claim that is there for it, and no other."""
 
-import math
 import struct
 from itertools import pairwise
 
@@ -10,14 +9,12 @@ from fieldproof.checks import (
     accounted,
     archive_bytes,
     identical,
-    latency,
-    lost_exactly,
     quarantined,
     raw_untouched,
     received_daily,
-    wire_bytes,
 )
 from fieldproof.evidence import Evidence
+from fieldproof.faults import Lose, at
 from fieldproof.judge import judge
 from fieldproof.verdict import Verdict
 
@@ -334,24 +331,6 @@ def test_a_record_that_the_edge_lost_again_fails_accounted(history):
     assert [("daws", 380)] == [(unit.hop, unit.bytes) for unit in invented]
 
 
-@pytest.mark.parametrize(
-    ("claim", "arguments"),
-    [
-        (received_daily, ("daws", ())),
-        (lost_exactly, ("vsat", -1)),
-        (lost_exactly, ("vsat", 0, "nothing")),
-        (wire_bytes, ("vsat", "repair", 400, 0)),
-        (wire_bytes, ("vsat", "nothing", 400)),
-        (latency, ("daws", 1.0, math.inf)),
-        (archive_bytes, ("daws", 1000, 100)),
-    ],
-)
-def test_a_claim_that_cannot_fail_is_refused(claim, arguments):
-    """What holds of every run, or of none, is no claim."""
-    with pytest.raises(ValueError, match=claim.__struct_config__.tag):
-        claim(*arguments)
-
-
 def test_a_quarantine_without_the_bytes_fails_quarantined(history, kit):
     """The provenance, the log and a file say that something was kept; the file is empty."""
     history.checks = (quarantined("length", 1),)
@@ -436,6 +415,12 @@ def test_a_world_that_never_settled_fails_settled(history):
 def test_a_fault_that_never_fired_fails_faults_fired(history):
     """Nothing went wrong that should have."""
     history.fired[1] = 0
+    assert {"faults_fired"} == failing(history)
+
+
+def test_a_fault_that_fired_too_seldom_fails_faults_fired(history):
+    """It was to act on two datagrams, and did on one."""
+    history.faults = (at("16:20", Lose("vsat", count=2)), *history.faults[1:])
     assert {"faults_fired"} == failing(history)
 
 

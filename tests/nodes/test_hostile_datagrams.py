@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from fieldproof_contract import SECOND_NS, Address, Datagram
 from fieldproof_reference import ports
+from fieldproof_reference.edge.declare import manifest_of
 from fieldproof_reference.edge.status import Status
+from fieldproof_reference.protocols.repair import pack_manifest
 
 CENTER_PATHS = re.compile(
     r"udp/\d{4}/\d\d/\d\d/[0-9a-f.:]+/ut\d\d_\d{1,5}\.(dat|idx)"
@@ -72,6 +74,18 @@ def hosts(kit):
 def bound(kit, request, data):
     """A reply's tag covers the request's."""
     return data + hmac.digest(kit.KEY, request[-16:] + data, "sha256")[:16]
+
+
+def test_a_replayed_manifest_moves_no_repair_address(kit):
+    """Who sends an authentic manifest again from elsewhere is not asked for anything (T9, T17)."""
+    world, edge, center = hosts(kit)
+    manifest = pack_manifest(manifest_of(edge.disk, "daws", kit.DAY), kit.KEY)
+    for host in (kit.EDGE_ADDRESS, "203.0.113.66"):
+        source = Address(host, ports.REPAIR)
+        center.tell(ports.MANIFEST, Datagram(ports.MANIFEST, source, manifest))
+        world.run(600)
+    asked = {effect.to.host for _, effect in center.sent if effect.port == ports.REPAIR}
+    assert {kit.EDGE_ADDRESS} == asked
 
 
 @given(st.data())

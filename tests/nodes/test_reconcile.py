@@ -480,19 +480,6 @@ def test_a_late_record_at_the_edge_reopens_the_day(kit):
         ]
 
 
-def test_a_replayed_manifest_moves_no_repair_address(kit):
-    """Who sends an authentic manifest again from elsewhere is not asked for anything (T9, T17)."""
-    world, edge, center = world_with(kit, without(kit, 1_300), {})
-    world.carry = lambda port, data: [] if port == ports.REPAIR else [(1, data)]
-    world.run(300)
-    replayed = pack_manifest(manifest_of(edge.disk, "daws", kit.DAY), kit.KEY)
-    stranger = Address("203.0.113.66", ports.REPAIR)
-    center.tell(ports.MANIFEST, Datagram(ports.MANIFEST, stranger, replayed))
-    world.run(600)
-    hosts = {effect.to.host for _, effect in center.sent if effect.port == ports.REPAIR}
-    assert {kit.EDGE_ADDRESS} == hosts
-
-
 def test_an_old_manifest_changes_nothing(kit):
     """A manifest that was true once, sent again by anybody, costs one exchange at most: the edge's
     present digest is what counts."""

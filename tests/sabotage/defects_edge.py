@@ -14,9 +14,10 @@ from planted import (
     night,
 )
 
-from fieldproof.checks import latency, received_daily
-from fieldproof.faults import ClockStep, DiskFull, Kill, Outage, PowerCut, at
-from fieldproof_contract import Append, Failed, Monotonic, Publish, Sync
+from fieldproof.checks import latency, received_daily, strangers_ignored
+from fieldproof.faults import ClockStep, DiskFull, Kill, Outage, PowerCut, Spoof, at
+from fieldproof_contract import Append, Failed, Monotonic, Publish, SendDatagram, Sync
+from fieldproof_reference import ports
 from fieldproof_reference.edge import FILED
 from fieldproof_reference.edge.acquire import Acquire
 from fieldproof_reference.edge.answer import Answer
@@ -249,7 +250,17 @@ class AnswersWithoutPace(Answer):
         return effects
 
 
+class AnswersStrangers(Answer):
+    """A request that nobody signed is answered, if only with an error."""
+
+    def receive(self, event, now):
+        answered = super().receive(event, now)
+        refusal = SendDatagram(ports.REPAIR, event.source, b"RE")
+        return answered or (refusal,)
+
+
 LATENCY = latency("daws", p50_s=1.5, p99_s=2.5)
+SILENT = strangers_ignored()
 KILL = at("22:10:20", Kill("daws", restart_after_s=10))
 
 DEFECTS = (
@@ -339,5 +350,11 @@ DEFECTS = (
             reconciles=True,
             phase_s=1,  # records end while the answer is on its way, three minutes after midnight
         ),
+    ),
+    Defect(
+        "answer",
+        AnswersStrangers,
+        SILENT,
+        night(at("22:10:20", Spoof("repair", "daws")), claims=(*CLAIMS, SILENT)),
     ),
 )

@@ -8,6 +8,7 @@ from fieldproof.checks import (
     quarantined,
     raw_untouched,
     sometimes,
+    strangers_ignored,
 )
 from fieldproof.faults import SPOOF_KINDS, Spoof, at
 from fieldproof.norstar import DAWSON
@@ -25,6 +26,7 @@ SCENARIO = Scenario(
     ),
     checks=(
         sometimes("spoofed", at_least=len(SPOOF_KINDS)),
+        strangers_ignored(),
         quarantined("site id", exactly=1),
         quarantined("total length", exactly=2),
         quarantined("version", exactly=1),

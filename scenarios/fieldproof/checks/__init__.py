@@ -11,7 +11,7 @@ from fieldproof.checks.conservation import Accounted, LostExactly
 from fieldproof.checks.figures import ArchiveBytes, Latency, SplitRecovered, WireBytes
 from fieldproof.checks.identity import Identical
 from fieldproof.checks.raw import RawUntouched, ReceivedDaily
-from fieldproof.checks.world import Sometimes
+from fieldproof.checks.world import Sometimes, StrangersIgnored
 
 __all__ = [
     "Check",
@@ -27,6 +27,7 @@ __all__ = [
     "received_daily",
     "sometimes",
     "split_recovered",
+    "strangers_ignored",
     "wire_bytes",
 ]
 
@@ -40,6 +41,7 @@ Check = (
     | RawUntouched
     | Quarantined
     | Sometimes
+    | StrangersIgnored
     | ReceivedDaily
     | SplitRecovered
     | ArchiveBytes
@@ -55,6 +57,7 @@ latency = Latency
 raw_untouched = RawUntouched
 quarantined = Quarantined
 sometimes = Sometimes
+strangers_ignored = StrangersIgnored
 received_daily = ReceivedDaily
 split_recovered = SplitRecovered
 archive_bytes = ArchiveBytes

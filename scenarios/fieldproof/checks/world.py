@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from fieldproof.checks.claim import result
-from fieldproof.faults import Value
+from fieldproof.faults import Spoof, Value
 from fieldproof.verdict import ClaimResult
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Settled(Value, frozen=True, tag="settled"):
 
 
 class FaultsFired(Value, frozen=True, tag="faults_fired"):
-    """Every fault of the scenario acted at least once."""
+    """Every fault of the scenario acted, one on datagrams (`count`) as often as it was to."""
 
     @property
     def name(self) -> str:
@@ -41,10 +41,10 @@ class FaultsFired(Value, frozen=True, tag="faults_fired"):
         idle = [
             f"{timed.when} {count.kind}"
             for timed, count in zip(evidence.scenario.faults, evidence.world.faults, strict=True)
-            if count.fired < 1
+            if count.fired < getattr(timed.fault, "count", 1)
         ]
         total = len(evidence.world.faults)
-        said = f"These faults never acted: {', '.join(idle)}." if idle else ""
+        said = f"These faults did not act, or too seldom: {', '.join(idle)}." if idle else ""
         return result(self, not idle, total, total - len(idle), "faults", said)
 
 
@@ -118,6 +118,29 @@ class Produced(Value, frozen=True, tag="produced"):
         return result(self, size > 0, ">= 1", size, "B", "" if size else "Nothing was produced.")
 
 
+class StrangersIgnored(Value, frozen=True, tag="strangers_ignored"):
+    """Nobody sent anything to the addresses from which strangers sent (T17)."""
+
+    @property
+    def name(self) -> str:
+        """As in a report."""
+        return "strangers_ignored"
+
+    def judge(self, evidence: "Evidence") -> ClaimResult:
+        """By the datagrams that found no host. Raises ValueError where there is no stranger."""
+        addresses = {
+            timed.fault.source
+            for timed in evidence.scenario.faults
+            if isinstance(timed.fault, Spoof)
+        } - {node.address for node in evidence.scenario.nodes}
+        if not addresses:
+            raise ValueError("no stranger with an address of his own is in the scenario")
+        astray = (*evidence.log.lines["lost"], *evidence.log.lines["no route"])
+        sent = [line for line in astray if line.text("to") in addresses]
+        said = f"First: {sent[0].text('bytes')} bytes over {sent[0].where}." if sent else ""
+        return result(self, not sent, 0, len(sent), "datagrams", said)
+
+
 class Sometimes(Value, frozen=True, tag="sometimes"):
     """Something happened at least so often, by the log.
 
@@ -127,6 +150,10 @@ class Sometimes(Value, frozen=True, tag="sometimes"):
     what: str
     where: str = "*"
     at_least: int = 1
+
+    def __post_init__(self) -> None:
+        if self.at_least < 1:
+            raise ValueError(f"{self.name} holds of every run: claim that it was at least 1 time.")
 
     @property
     def name(self) -> str:

@@ -20,6 +20,7 @@ KEPT = (
     "duplicated",
     "host down",
     "node died",
+    "no route",
     "disk lost",
     "rotted",
     "spoofed",
