@@ -395,6 +395,8 @@ class Evidence:
         pool = ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"))
         self._walks = {site: pool.submit(_walk, self.run_dir, site) for site in sites}
         pool.shutdown(wait=False)
+        for site in sites:  # meanwhile
+            self.arrivals(site, trees.TELEMETRY_PORT)
 
     def _partition(self, site: str) -> Partition:
         if site in self._walks:

@@ -108,9 +108,7 @@ class Ledger(NamedTuple):
 
 def build(evidence: "Evidence") -> Ledger:
     """The ledger of a run."""
-    books = [_Book(evidence, site) for site in evidence.riometer_sites]
-    for book in books:
-        book.write()
+    books = [_written(evidence, site) for site in evidence.riometer_sites]
     units = tuple(unit for book in books for unit in book.units)
     summary = LedgerSummary(
         produced_bytes=sum(book.produced_bytes for book in books),
@@ -137,6 +135,13 @@ def build(evidence: "Evidence") -> Ledger:
 def iso(utc_ns: int) -> str:
     """`2006-01-17T16:23:05Z`, cut to the second."""
     return f"{datetime.fromtimestamp(utc_ns // SECOND_NS, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _written(evidence: "Evidence", site: str) -> "_Book":
+    """The book of one site: another site's records are not looked at before it is closed."""
+    book = _Book(evidence, site)
+    book.write()
+    return book
 
 
 def _by_place(units: Iterable[Unit]) -> tuple[Lost, ...]:
@@ -174,7 +179,6 @@ class _Book:
         self.units: list[Unit] = []
         self.undelivered: list[str] = []
         self.unproven: list[str] = []
-        self._raw: dict[bytes, list[int]] = {}  # arrivals of each payload, UTC ns
         self.hours: tuple[Hour, ...] = ()
         self.produced_bytes = self.delivered_bytes = 0
         self.deliveries: Deliveries
@@ -195,9 +199,12 @@ class _Book:
     def write(self) -> None:
         """Enter everything."""
         canonical = self._canonical()
-        self._enter_records(canonical)
+        raw: dict[bytes, list[int]] = {}  # arrivals of each payload, UTC ns
+        for utc_ns, _, payload in self._evidence.datagrams(self.site, TELEMETRY_PORT):
+            raw.setdefault(payload, []).append(utc_ns)
+        self._enter_records(raw, canonical)
         self._enter_samples()
-        self._enter_inventions(canonical)
+        self._enter_inventions(raw, canonical)
 
     def open_books(self) -> list[str]:
         """What does not close at the level of samples."""
@@ -216,11 +223,9 @@ class _Book:
 
     # --- records ---
 
-    def _enter_records(self, canonical: Counter[bytes]) -> None:
+    def _enter_records(self, raw: dict[bytes, list[int]], canonical: Counter[bytes]) -> None:
         """Each record whose first sample lies in the span, in the edge's order."""
         files = self._evidence.site_files(self.site)
-        for utc_ns, _, payload in self._evidence.datagrams(self.site, TELEMETRY_PORT):
-            self._raw.setdefault(payload, []).append(utc_ns)
         tallies: dict[str, Counter[str]] = {}
         ended_ns: list[int] = []
         arrived_utc_ns: list[int] = []
@@ -229,7 +234,7 @@ class _Book:
             path = files.archive.files[files.archive.file_of[number]]
             self.produced_bytes += len(data)
             self._samples += int(self._partition.held[number])
-            if arrivals := self._raw.get(data):
+            if arrivals := raw.get(data):
                 fate = "delivered"
                 self.delivered_bytes += len(data)
                 ended_ns.append(ended)
@@ -344,7 +349,7 @@ class _Book:
             )
         )
 
-    def _enter_inventions(self, canonical: Counter[bytes]) -> None:
+    def _enter_inventions(self, raw: dict[bytes, list[int]], canonical: Counter[bytes]) -> None:
         """Records of the center that the edge has not, or not as often."""
         files = self._evidence.site_files(self.site)
         rows = range(len(files.archive.offsets))
@@ -354,7 +359,7 @@ class _Book:
             self._enter_invention(data, times, hop)
         written = {files.sound_record(row) for row in rows}
         known = {*self._evidence.strangers, *self._evidence.becomes.values()}
-        for data in self._raw:
+        for data in raw:
             if data not in written and data not in canonical and short_hash(data) not in known:
                 self._enter_invention(data, 1, self.site)
 

@@ -83,6 +83,7 @@ class World:
         self._spool = Spool(run_dir / "disks")
         self._purposes = purposes
         self._env = simpy.Environment(initial_time=0)
+        self._now_ns = 0  # what the environment says, without asking: it is asked for all the time
         self._feeds: dict[str, list[Feed]] = {}
         self._link_of: dict[str, VirtualLink] = {}  # by the name of the site's host
         self._draws: dict[str, int] = {}
@@ -92,12 +93,17 @@ class World:
 
     def now_ns(self) -> int:
         """True time."""
-        return int(self._env.now)
+        return self._now_ns
 
     def call_at(self, true_ns: int, action: Callable[[], None]) -> None:
         """Do `action` at a true time that is not past. Raises ValueError for one that is."""
-        event = simpy.Timeout(self._env, true_ns - self._env.now)
-        event.callbacks.append(lambda _: action())
+
+        def happen(_: simpy.Event) -> None:
+            self._now_ns = true_ns
+            action()
+
+        event = simpy.Timeout(self._env, true_ns - self._now_ns)
+        event.callbacks.append(happen)
 
     def log(self, where: str, what: str, detail: Detail) -> None:
         """Write a fact to the run's log."""
@@ -177,6 +183,7 @@ class World:
     def run_until(self, true_ns: int) -> None:
         """Let everything happen that happens before `true_ns`."""
         self._env.run(until=true_ns)
+        self._now_ns = true_ns
 
     def close(self) -> str:
         """Store every disk below the run directory; the log's SHA-256."""

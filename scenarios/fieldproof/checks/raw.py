@@ -52,13 +52,14 @@ class RawUntouched(Value, frozen=True, tag="raw_untouched"):
                     short_hash(data[entry.offset : entry.offset + entry.size])
                     for entry in index.entries
                 )
+        is_empty = not present
         problems += _miscounted(evidence, present)
         for site in evidence.riometer_sites:
             problems += _untimely(evidence, site)
         said = f"{len(problems)} problems; first: {problems[0]}." if problems else ""
-        if not present:
+        if is_empty:
             said = "The raw tree is empty."
-        return result(self, not said, 0, len(problems) or int(not present), "problems", said)
+        return result(self, not said, 0, len(problems) or int(is_empty), "problems", said)
 
 
 def _misfits(data: bytes, file: ArrivalFile, index: Index) -> Iterator[str]:
@@ -94,14 +95,20 @@ def _miscounted(evidence: "Evidence", present: Counter[str]) -> Iterator[str]:
         Counter(line.text("sha") for line in evidence.log.lines[what])
         for what in ("lost", "duplicated")
     )
-    most = strangers.copy()
-    for sha in _sent(evidence):
-        most[evidence.becomes.get(sha, sha)] += max(0, 1 + twice[sha] - lost[sha])
-    for sha, times in most.items():
-        if present[sha] > times:
-            yield f"datagram {sha} is there {present[sha]} times, and came {times} times"
     for sha in (strangers - present) if not _is_troubled(evidence) else ():
         yield f"datagram {sha} of a stranger is not there"
+    # From here on `present` counts what is left: a month of hashes is too large to have twice.
+    present.subtract(strangers)
+    surplus = dict.fromkeys(strangers)
+    for sha in _sent(evidence):
+        came = evidence.becomes.get(sha, sha)
+        if came in present:
+            present[came] -= max(0, 1 + twice[sha] - lost[sha])
+            if present[came] > 0:
+                surplus[came] = None
+    for sha in surplus:
+        if present[sha] > 0:
+            yield f"datagram {sha} is there {present[sha]} times more often than it came"
 
 
 def _is_troubled(evidence: "Evidence") -> bool:
