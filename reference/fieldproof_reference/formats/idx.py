@@ -16,9 +16,10 @@ from fieldproof_reference.formats import Malformed
 from fieldproof_reference.formats.days import DAY_S, day_number, day_text
 
 _LINE = re.compile(
-    rb"(\d{4}-\d\d-\d\d)\s+([01]\d|2[0-3]):([0-5]\d):([0-5]\d)\.(\d{6})"
-    rb"\s+(\d{1,5})\s+(\[[\w.:%-]+\]|[\w.%-]+):(\d{1,5})"
-    rb"\s+(\d{1,18})\s+(\d{1,18})((?:\s+[0-9a-f]{2}){0,4})\s*"
+    r"(\d{4}-\d\d-\d\d)\s+([01]\d|2[0-3]):([0-5]\d):([0-5]\d)\.(\d{6})"
+    r"\s+(\d{1,5})\s+(\[[\w.:%-]+\]|[\w.%-]+):(\d{1,5})"
+    r"\s+(\d{1,18})\s+(\d{1,18})((?:\s+[0-9a-f]{2}){0,4})\s*",
+    re.ASCII,
 )
 
 
@@ -50,11 +51,11 @@ def line(entry: Entry) -> bytes:
 
 def parse(line: bytes) -> Entry:
     """What a line says, with or without its LF; `Malformed` for anything else."""
-    match = _LINE.fullmatch(line)
+    match = _LINE.fullmatch(line.decode("latin-1"))
     if match is None:
         raise Malformed(f"this is no index line: {line[:120]!r}")
     day, hour, minute, second, microsecond, port, host, source_port, size, offset, first = (
-        field.decode("ascii") for field in match.groups()
+        match.groups()
     )
     try:
         day_s = day_number(day) * DAY_S
