@@ -88,9 +88,11 @@ def _parse(unit: str, run_dir: Path, scenario: Scenario) -> tuple[str, int]:
         raise StoreError(f"Unit {unit!r} names no site of {run_dir}; its sites are: {sites}.")
     try:
         moment = datetime.datetime.fromisoformat(text.removesuffix("Z"))
+        if moment.tzinfo is not None:
+            raise ValueError(text)  # all times here are UTC
     except ValueError:
         raise StoreError(
-            f"Unit {unit!r} has no time after its site, such as {site}:2006-01-17T16:23:05."
+            f"Unit {unit!r} has no UTC time after its site, such as {site}:2006-01-17T16:23:05."
         ) from None
     return site, int(moment.replace(tzinfo=datetime.UTC).timestamp())
 

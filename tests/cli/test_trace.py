@@ -168,8 +168,9 @@ def test_damaged_evidence_is_refused(run_dir: Path, capsys, name: str, content: 
     ("unit", "sentence"),
     [
         ("arvi:2006-01-17T16:23:05", "names no site of {run}; its sites are: daws."),
-        ("daws", "Unit 'daws' has no time after its site, such as daws:2006-01-17T16:23:05."),
-        ("daws:16h", "has no time after its site"),
+        ("daws", "Unit 'daws' has no UTC time after its site, such as daws:2006-01-17T16:23:05."),
+        ("daws:16h", "has no UTC time after its site"),
+        ("daws:2006-01-17T16:23:05+05:00", "has no UTC time after its site"),
         ("daws:2006-01-17T16:23:00", "The nearest is daws:2006-01-17T16:23:05."),
         ("daws:2006-01-18T16:23:00", "{run} holds no record daws:2006-01-18T16:23:00."),
     ],
