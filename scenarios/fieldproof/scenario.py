@@ -17,7 +17,7 @@ from fieldproof.faults import Timed, Value
 
 LEAD_S = 600
 """Seconds that a world runs before and after the span it judges, so that the first sample of the
-first record and the arrival of the last are both inside the world (DESIGN, two tiers)."""
+first record and the arrival of the last are both inside the world."""
 
 SCHEMA = "fieldproof-scenario/1"
 
