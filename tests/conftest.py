@@ -4,6 +4,8 @@ A test marked `needs("tool")` is skipped where the tool is missing, with the lin
 with --strict-tools it fails instead, so that a gate cannot pass because nothing ran. A tool that
 ci/depends.txt does not name cannot be needed: the gate would have no way to install it.
 
+A test marked `guest` runs with --guest alone: it takes packages that no other needs, and minutes.
+
 hypothesis draws the same examples in every run and does not judge by the clock: a failure is a
 fact about the code, not about the day or the machine.
 """
@@ -23,10 +25,11 @@ settings.load_profile("repeatable")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds the option that `ci/run test --strict` sets."""
+    """Adds the options that `ci/run test --strict` and `ci/run test-netem` set."""
     parser.addoption(
         "--strict-tools", action="store_true", help="a test whose tool is missing fails"
     )
+    parser.addoption("--guest", action="store_true", help="boot the guest, and run its tests")
 
 
 def system_packages() -> dict[str, tuple[str, str]]:
@@ -36,7 +39,9 @@ def system_packages() -> dict[str, tuple[str, str]]:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skips or fails a test before it starts where a tool that it needs is missing."""
+    """Skips or fails a test before it starts where something that it needs is missing."""
+    if item.get_closest_marker("guest") and not item.config.getoption("--guest"):
+        pytest.skip("a guest is booted on request alone: ./ci/run test-netem")
     for tool in (tool for mark in item.iter_markers("needs") for tool in mark.args):
         if tool not in system_packages():
             pytest.fail(f"{tool} is needed here, but {DEPENDS.name} names no package for it.")

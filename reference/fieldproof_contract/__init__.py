@@ -17,6 +17,11 @@ The laws that every driver keeps:
    outside event. What a node hears (lines, ports, topics) is said where the host is put together.
 6. Monotonic time never steps and starts anywhere; UTC may step, drift, or repeat a second.
 7. An exception ends the one node that raised it, not its neighbours.
+8. A stream is a connection of one node, by a name that is unique on that node: the node's own for
+   what it opens, the driver's for what it accepts. Bytes keep their order and come once; there is
+   one `StreamClosed`, last, whoever closed. A host's death closes its streams for the other end.
+9. `Stop` comes once, last, and only where a host ends in good order: what a node then asks for is
+   carried out and synced before the process ends. A kill says nothing.
 
 The unions are closed on purpose: drivers match them exhaustively (`assert_never`), so a new kind
 of event or effect cannot be forgotten by one of them.
@@ -119,6 +124,29 @@ class SendDatagram:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenStream:
+    """Connect to a TCP port; answered by `StreamOpened`, or by `StreamClosed` with a reason."""
+
+    stream: str
+    to: Address
+
+
+@dataclass(frozen=True, slots=True)
+class WriteStream:
+    """Send bytes on a stream; the driver keeps what the connection does not take at once."""
+
+    stream: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CloseStream:
+    """End a stream once all that was written is sent. A stream that is gone already is no error."""
+
+    stream: str
+
+
+@dataclass(frozen=True, slots=True)
 class Publish:
     """Tell the nodes of this host that hear this topic."""
 
@@ -135,7 +163,18 @@ class Log:
 
 
 Effect: TypeAlias = (
-    Append | Replace | Rename | Truncate | Remove | Sync | SendDatagram | Publish | Log
+    Append
+    | Replace
+    | Rename
+    | Truncate
+    | Remove
+    | Sync
+    | SendDatagram
+    | OpenStream
+    | WriteStream
+    | CloseStream
+    | Publish
+    | Log
 )
 Effects: TypeAlias = tuple[Effect, ...]
 
@@ -174,6 +213,46 @@ class Datagram:
 
 
 @dataclass(frozen=True, slots=True)
+class LineUp:
+    """A serial line was opened: what comes now continues nothing that came before."""
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineDown:
+    """A serial line is gone (unplugged); the driver tries to open it again."""
+
+    line: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOpened:
+    """A connection stands: one that the node asked for, or one to a port that it serves."""
+
+    stream: str
+    peer: Address
+
+
+@dataclass(frozen=True, slots=True)
+class StreamData:
+    """Bytes from the other end, in order, cut anywhere."""
+
+    stream: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StreamClosed:
+    """The stream is gone, or never came to be; `reason` is empty where the other end closed it in
+    good order after all its bytes, or the node itself did."""
+
+    stream: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Topic:
     """What a node of this host published."""
 
@@ -196,7 +275,35 @@ class Failed:
     reason: str
 
 
-Event: TypeAlias = LineData | LineSeconds | Datagram | Topic | Synced | Failed
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The host ends in good order."""
+
+
+Event: TypeAlias = (
+    LineData
+    | LineSeconds
+    | LineUp
+    | LineDown
+    | Datagram
+    | StreamOpened
+    | StreamData
+    | StreamClosed
+    | Topic
+    | Synced
+    | Failed
+    | Stop
+)
+
+
+class Listen(NamedTuple):
+    """A TCP port that a node serves: stands among what it hears."""
+
+    port: int
+
+
+Hears: TypeAlias = tuple[int | str | Listen, ...]
+"""What a node hears: UDP ports, serial lines and topics, TCP ports."""
 
 
 class Node(Protocol):

@@ -1,4 +1,4 @@
-"""UDP ports of the telemetry and of its repair, the same at every edge and center."""
+"""Ports of the telemetry and of its repair, the same at every edge and center: UDP, but for one."""
 
 TELEMETRY = 24985
 """Riometer data flow, 2006 (its "24895" is a slip of the pen)."""
@@ -14,3 +14,9 @@ MANIFEST = 24991
 
 SOURCE = 32769
 """From which an edge sends telemetry: as in the example lines of the 2006 text."""
+
+ARCHIVE = 24988
+"""TCP: an edge's archive, read-only by HTTP: our assumption."""
+
+ARCHIVE_OF_ANOTHER = 24989
+"""TCP: the same for an archive that another program writes, which may have a server of its own."""

@@ -1,4 +1,4 @@
-"""The command line: `fieldproof list | run | check | show`.
+"""The command line: `fieldproof list | run | check | show | doctor`.
 
 Standard output holds what was asked for, and with `--json` exactly one document; progress, errors
 and everything else go to standard error. Whatever the user can get wrong ends in one sentence and
@@ -7,50 +7,34 @@ is ever deleted or, by a run that fails, overwritten.
 """
 
 import argparse
-import importlib.metadata
 import os
-import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 import msgspec
 
 from fieldproof import catalog, console
+from fieldproof.arguments import AUTO, UsageError, command, live_options, parser
+from fieldproof.options import LIVE, LiveOptions
 from fieldproof.progress import watch
 from fieldproof.scenario import Scenario
 from fieldproof.store import RunStore, StoreError, read_capsule, read_report
+from fieldproof.tiers import lacks, misplaced
 from fieldproof.verdict import SCHEMA, ClaimResult, Exit, LedgerSummary, Report, Verdict
-from fieldproof.wellformed import TIER, MalformedScenario, lacks
+from fieldproof.wellformed import MalformedScenario
 
-DESCRIPTION = """\
-Run a field site, its link and its center through trouble, and prove that every
-byte the instrument measured arrived, or name the bytes that died and why.
-"""
-
-EPILOG = """\
-exit codes, the first that applies of 3, 1, 75, 0 where several scenarios ran:
-   0  every claim holds
-   1  a claim does not hold
-   2  interrupted; what was stored before stays
-   3  the harness itself failed, so there is no verdict
-   4  the command, a scenario or a stored run cannot be used as given
-   5  nothing was selected, or everything was skipped
-  69  this machine or version lacks what the scenario needs
-  75  undecided because of the machine; the only code worth a retry
-
-Runs are stored under ./runs, or where --runs or $FIELDPROOF_RUNS says.
-"""
-
-PRECEDENCE = (Exit.HARNESS_FAULT, Exit.FAIL, Exit.MACHINE_UNDECIDED, Exit.PASS)
-
-
-class UsageError(ValueError):
-    """The command line cannot be carried out. The text is one sentence for the user."""
+PRECEDENCE = (
+    Exit.HARNESS_FAULT,
+    Exit.FAIL,
+    Exit.MACHINE_UNDECIDED,
+    Exit.PASS,
+    Exit.NOTHING,  # of a run that a system declined
+)
 
 
 class MachineLacksError(ValueError):
@@ -62,10 +46,12 @@ THEIRS = (UsageError, StoreError, catalog.UnknownScenario, MalformedScenario)
 
 
 class Job(NamedTuple):
-    """One scenario to run, with its seed."""
+    """One scenario to run, with its seed, and how."""
 
     scenario: Scenario
     seed: int
+    tier: str
+    options: LiveOptions  # as by default in virtual time
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal without these signs is no error
     verbose = True
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = parser(ACTS).parse_args(argv)
         verbose = arguments.verbose
         code: int = arguments.act(arguments)
         sys.stdout.flush()
@@ -95,93 +81,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         _tell_fault("", error, verbose)
         return Exit.HARNESS_FAULT
     return code
-
-
-# --- arguments -----------------------------------------------------------------------------------
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; `{self.prog} --help` shows what can be said.")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="fieldproof",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    version = importlib.metadata.version(parser.prog)
-    parser.add_argument("--version", action="version", version=f"%(prog)s {version}")
-    parser.set_defaults(act=_no_command, verbose=False)
-    verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
-
-    every = _Parser(add_help=False)
-    every.add_argument("--json", action="store_true", help="print one JSON document")
-    every.add_argument(
-        "-v", "--verbose", action="store_true", help="show where the harness failed, if it does"
-    )
-    stored = _Parser(add_help=False)
-    stored.add_argument("--runs", metavar="DIR", type=Path, help="the folder that holds the runs")
-
-    _add_verb(verbs, "list", _list, "show the scenarios", every)
-    _add_run(_add_verb(verbs, "run", _run, "run scenarios and judge them", every, stored))
-    check = _add_verb(verbs, "check", _check, "judge a stored run again", every, stored)
-    show = _add_verb(verbs, "show", _show, "print the report of a stored run", every, stored)
-    for verb in (check, show):
-        verb.add_argument("run", metavar="RUN", help="a run's name, its directory, or `latest`")
-    show.add_argument(
-        "--unit",
-        metavar="SITE:TIME",
-        help="the fate of one record instead, such as daws:2006-01-17T16:23:05",
-    )
-    return parser
-
-
-def _add_verb(
-    verbs: "argparse._SubParsersAction[_Parser]",
-    name: str,
-    act: Callable[[argparse.Namespace], int],
-    text: str,
-    *parents: "_Parser",
-) -> argparse.ArgumentParser:
-    verb = verbs.add_parser(
-        name, help=text, description=text[0].upper() + text[1:] + ".", parents=parents
-    )
-    verb.set_defaults(act=act)
-    return verb
-
-
-def _add_run(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
-        "scenarios", metavar="NAME", nargs="*", help="a scenario's name, or a scenario.json"
-    )
-    verb.add_argument("--all", action="store_true", help="run every scenario")
-    verb.add_argument(
-        "--seed",
-        metavar="N",
-        type=_seed,
-        help="a number, or a commit id of 40 hex digits; otherwise that of scenario.json, or 1",
-    )
-    verb.add_argument(
-        "--fidelity",
-        choices=("words", "seconds"),
-        help="send every A/D word over the serial line, or whole seconds (much faster)",
-    )
-    verb.add_argument("--quiet", action="store_true", help="show no progress")
-
-
-def _seed(text: str) -> int:
-    if re.fullmatch(r"[0-9a-fA-F]{40}", text):
-        return int(text, 16)
-    if re.fullmatch(r"[0-9]{1,39}", text):
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor 40 hex digits")
-
-
-def _no_command(arguments: argparse.Namespace) -> NoReturn:
-    raise UsageError("Say what to do: list, run, check or show; `fieldproof --help` explains them.")
 
 
 # --- list ----------------------------------------------------------------------------------------
@@ -204,7 +103,7 @@ def _list(arguments: argparse.Namespace) -> int:
                     "faults": len(scenario.faults),
                     "tiers": scenario.tiers,
                     "needs": scenario.needs,
-                    "lacks": lacks(scenario),
+                    "lacks": {tier: lacks(scenario, tier) for tier in scenario.tiers},
                     "fidelity": scenario.fidelity,
                 }
                 for scenario in scenarios
@@ -228,11 +127,17 @@ def _run(arguments: argparse.Namespace) -> int:
     several = arguments.all or len(arguments.scenarios) > 1
     try:
         for job in jobs:
-            reports.append(_run_one(job, store, arguments))
+            try:
+                reports.append(_run_one(job, store, arguments))
+            except MachineLacksError as error:
+                if not arguments.all:
+                    raise
+                _tell(f"Skipped: {error}")
     finally:  # what was judged before an interruption is printed all the same
         if arguments.json and (several or reports):
             _write_json(reports if several else reports[0])
-    return next(code for code in PRECEDENCE if code in [report.exit for report in reports])
+    codes = [report.exit for report in reports]
+    return next((code for code in PRECEDENCE if code in codes), Exit.NOTHING)
 
 
 def _jobs(arguments: argparse.Namespace) -> list[Job]:
@@ -245,42 +150,61 @@ def _jobs(arguments: argparse.Namespace) -> list[Job]:
 
     jobs = []
     for name in arguments.scenarios or catalog.names():
-        scenario, seed = _lookup(name, arguments.seed)
-        if lacking := lacks(scenario):
-            sentence = f"{name} needs {lacking}."
+        job = _job(name, arguments)
+        is_elsewhere = arguments.all and job.tier not in job.scenario.tiers
+        if skipped := misplaced(job.scenario, job.tier) if is_elsewhere else "":
+            _tell(f"Skipped: {skipped}")
+            continue
+        check(job.scenario, job.tier)
+        if lacking := lacks(job.scenario, job.tier):
+            sentence = f"{name} cannot run here in the tier {job.tier}: {lacking}"
             if not arguments.all:
                 raise MachineLacksError(sentence)
             _tell(f"Skipped: {sentence}")
             continue
-        if arguments.fidelity:
-            scenario = msgspec.structs.replace(scenario, fidelity=arguments.fidelity)
-        check(scenario)
-        jobs.append(Job(scenario, seed))
+        jobs.append(job)
     return jobs
 
 
-def _lookup(name: str, seed: int | None) -> Job:
+def _job(name: str, arguments: argparse.Namespace) -> Job:
+    """What a name stands for, and how it is to be run."""
     if name.endswith(".json"):
         capsule = catalog.read(Path(name))
-        return Job(capsule.scenario, capsule.seed if seed is None else seed)
-    return Job(catalog.load(name), 1 if seed is None else seed)
+        scenario, usual_seed = capsule.scenario, capsule.seed
+    else:
+        scenario, usual_seed = catalog.load(name), 1
+    seed = usual_seed if arguments.seed is None else arguments.seed
+    tier = next(iter(scenario.tiers), "") if arguments.tier == AUTO else arguments.tier
+    options = live_options(arguments)
+    if tier == LIVE and arguments.fidelity == "seconds":
+        raise UsageError(f"In the tier {LIVE} every word crosses the line: leave --fidelity out.")
+    if tier != LIVE and (said := options.words()):
+        raise UsageError(
+            f"{said[0]} is of the tier {LIVE}, and {name} runs in {tier or 'none'}: add --tier "
+            f"{LIVE}, or leave it out."
+        )
+    if unknown := options.serial.keys() - {site.name for site in scenario.sites}:
+        raise UsageError(f"Scenario {name} has no site {min(unknown)!r} for --serial.")
+    if arguments.fidelity:
+        scenario = msgspec.structs.replace(scenario, fidelity=arguments.fidelity)
+    return Job(scenario, seed, tier, options)
 
 
 def _run_one(job: Job, store: RunStore, arguments: argparse.Namespace) -> Report:
     """Run, judge and report one scenario. A crash is reported too, as a harness fault."""
     from fieldproof.judge import judge
-    from fieldproof.run import run
 
-    scenario, seed = job
+    scenario, seed = job.scenario, job.seed
     run_dir = store.new(scenario, seed)
     try:
-        with watch(scenario, sys.stderr, arguments.quiet) as show:
-            run(scenario, seed, run_dir, show)
+        _play(job, run_dir, arguments.quiet)
         report = judge(run_dir, in_parallel=True)
     except KeyboardInterrupt:
         ran = (run_dir / "world.json").exists()
         state = "is not judged yet" if ran else "is incomplete (it has no world.json)"
         raise KeyboardInterrupt(f"Interrupted: {run_dir} {state}; it stays as it is.") from None
+    except MachineLacksError:
+        raise
     except Exception as error:
         _tell_fault(f"{scenario.name}, seed {seed}, in {run_dir}: ", error, arguments.verbose)
         return _crashed(job, run_dir, error)
@@ -290,22 +214,39 @@ def _run_one(job: Job, store: RunStore, arguments: argparse.Namespace) -> Report
     return report
 
 
+def _play(job: Job, run_dir: Path, quiet: bool) -> None:
+    """Let the scenario happen. Raises MachineLacksError where that only shows on the way."""
+    if job.tier != LIVE:
+        from fieldproof.run import run
+
+        with watch(job.scenario, sys.stderr, quiet) as show:
+            run(job.scenario, job.seed, run_dir, show)
+        return
+    from fieldproof.live.messages import NotHere
+    from fieldproof.live.run import run as run_live
+    from fieldproof.live.view import watch_live
+
+    try:
+        with watch_live(job.scenario, sys.stderr, quiet) as on_status:
+            run_live(job.scenario, job.seed, run_dir, job.options, on_status)
+    except NotHere as error:
+        raise MachineLacksError(f"{job.scenario.name} cannot run here: {error}") from None
+
+
 def _crashed(job: Job, run_dir: Path, error: Exception) -> Report:
     """The document for a run that has no verdict of its own; it is printed, never stored."""
-    from fieldproof.systems.reference import Reference
-
     claim = ClaimResult(
         "harness", Verdict.UNDECIDED, "no fault", type(error).__name__, "", str(error), True
     )
     return Report(
         schema=SCHEMA,
         scenario=job.scenario.name,
-        tier=TIER,
-        system=Reference().name,
+        tier=job.tier,
+        system="reference" if job.options == LiveOptions() else "a system under test",
         seed=job.seed,
         verdict=Verdict.UNDECIDED,
         exit=Exit.HARNESS_FAULT,
-        command=catalog.command(job.scenario, job.seed, run_dir),
+        command=command(job.scenario, job.seed, run_dir, job.tier, job.options),
         claims=(claim,),
         faults=(),
         ledger=LedgerSummary(0, 0, 0, 0),
@@ -359,6 +300,19 @@ def _show(arguments: argparse.Namespace) -> int:
     else:
         sys.stdout.write(trace.render(fate))
     return Exit.PASS
+
+
+# --- doctor --------------------------------------------------------------------------------------
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from fieldproof.live import doctor  # it looks at the machine
+
+    return doctor.main(arguments)
+
+
+ACTS = {"list": _list, "run": _run, "check": _check, "show": _show, "doctor": _doctor}
+"""What each verb does."""
 
 
 # --- output --------------------------------------------------------------------------------------

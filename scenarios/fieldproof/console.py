@@ -16,12 +16,15 @@ from pathlib import Path
 import msgspec
 
 from fieldproof import faults
+from fieldproof.checks.machine import asked, got
 from fieldproof.faults import Fault
+from fieldproof.options import LIVE
 from fieldproof.oracle.trees import TELEMETRY_PORT
+from fieldproof.oracle.worldfile import LinkFigures, LiveFigures
 from fieldproof.progress import rate
 from fieldproof.scenario import Scenario
+from fieldproof.tiers import lacks
 from fieldproof.verdict import ClaimResult, FaultResult, LedgerSummary, Report, Verdict, Wire
-from fieldproof.wellformed import lacks
 
 WIDTH = 100
 INDENT = 12  # two spaces and a label of ten
@@ -35,6 +38,8 @@ EVIDENCE = (
     "scenario.json",
     "versions.json",
     "disks",
+    "links",
+    "processes",
 )
 """What a run directory holds, what a reader wants first, first."""
 
@@ -52,15 +57,32 @@ EFFECTS: dict[type[Fault], str] = {
     faults.ClockDrift: "let the clock of {host} drift by {ppm:g} ppm",
     faults.DiskFull: "fill the disk of {host}",
     faults.DeadPreamplifier: "dead preamplifier at {host}",
+    faults.Unplug: "unplug the serial cable of {host}",
+    faults.DropBytes: "drop {count} single bytes on the line of {host}",
+    faults.BurstLoss: "lose {count} bytes in a row on the line of {host}",
+    faults.Garble: "garble {percent:g} % of the bytes on the line of {host}",
+    faults.Stall: "stall the line of {host}",
+    faults.Cooked: "set the serial port of {host} to cooked mode",
+    faults.XonXoff: "set the serial port of {host} to XON/XOFF",
     faults.RotRecord: "rot bit {bit} of the newest record of {host}",
     faults.MoveAddress: "move {host} to {to}",
     faults.Spoof: "spoof {kind} for {site} from {source}",
 }
 """What each fault does, in as few words as a line of the report has room for."""
 
-COLOURS = {Verdict.PASS: "32", Verdict.FAIL: "31", Verdict.UNDECIDED: "33"}
-WORDS = {Verdict.PASS: "ok", Verdict.FAIL: "FAIL", Verdict.UNDECIDED: "?"}
-TOTALS = {Verdict.PASS: "PASSED", Verdict.FAIL: "FAILED", Verdict.UNDECIDED: "UNDECIDED"}
+COLOURS = {
+    Verdict.PASS: "32",
+    Verdict.FAIL: "31",
+    Verdict.UNDECIDED: "33",
+    Verdict.SKIPPED: "33",
+}
+WORDS = {Verdict.PASS: "ok", Verdict.FAIL: "FAIL", Verdict.UNDECIDED: "?", Verdict.SKIPPED: "-"}
+TOTALS = {
+    Verdict.PASS: "PASSED",
+    Verdict.FAIL: "FAILED",
+    Verdict.UNDECIDED: "UNDECIDED",
+    Verdict.SKIPPED: "SKIPPED",
+}
 
 Painter = Callable[[str, Verdict], str]
 """Gives a text the colour of a verdict, or leaves it as it is."""
@@ -76,6 +98,7 @@ def render(report: Report, scenario: Scenario, run_dir: Path, colour: bool) -> s
         *_faults(report, scenario),
         *_ledger(report.ledger),
         *_wire(report.wire),
+        *(_achieved(report.live) if report.live else ()),
         *_claims(report.claims, paint),
         _verdict(report, paint),
         _labelled("again", report.command),
@@ -92,11 +115,12 @@ def render_list(scenarios: Sequence[Scenario]) -> str:
         sites, faults = len(scenario.sites), len(scenario.faults)
         lines.append(
             f"{scenario.name:<{width}}   {scenario.lasts:>4} from {scenario.starts}   "
-            f"{sites} site{'s' * (sites != 1)}   {faults} fault{'s' * (faults != 1)}"
+            f"{sites} site{'s' * (sites != 1)}   {faults} fault{'s' * (faults != 1)}   "
+            f"{', '.join(scenario.tiers)}"
         )
         lines.extend(_wrap(scenario.story, 2))
-        if lacking := lacks(scenario):
-            lines.extend(_wrap(f"Cannot run here: it needs {lacking}.", 2))
+        if LIVE in scenario.tiers and (lacking := lacks(scenario, LIVE)):
+            lines.extend(_wrap(f"Cannot run here in the tier {LIVE}: {lacking}", 2))
     return "\n".join(lines) + "\n"
 
 
@@ -145,23 +169,28 @@ def _block(label: str, lines: Iterable[str]) -> Iterator[str]:
 
 
 def _timeline(report: Report, scenario: Scenario) -> str:
-    begins, ends = _ends(scenario)
-    tail = f"{report.seconds:.1f} s   {rate(scenario.lasts_s, report.seconds)}"
-    width = WIDTH - len(f"  {begins}  {ends}   {tail}")
-    return f"  {begins} {_axis(scenario, width)} {ends}   {tail}"
+    begins, until = ends(scenario)
+    tail = f"{report.seconds:.1f} s"
+    if report.live is None:  # real time has the rate 1
+        tail += f"   {rate(scenario.lasts_s, report.seconds)}"
+    width = WIDTH - len(f"  {begins}  {until}   {tail}")
+    return f"  {begins} {axis(scenario, width)} {until}   {tail}"
 
 
-def _ends(scenario: Scenario) -> tuple[str, str]:
-    """Labels of the axis: minutes where the span fits into two days, else dates."""
+def ends(scenario: Scenario) -> tuple[str, str]:
+    """Labels of the axis: minutes where the span fits into two days (seconds, where either end is
+    no whole minute), else dates."""
     begins = datetime.datetime.fromtimestamp(scenario.starts_utc_s, datetime.UTC)
-    ends = begins + datetime.timedelta(seconds=scenario.lasts_s)
+    until = begins + datetime.timedelta(seconds=scenario.lasts_s)
     if scenario.lasts_s > 2 * DAY_S:
-        return f"{begins:%Y-%m-%d}", f"{ends:%Y-%m-%d}"
-    midnight = (ends.hour, ends.minute) == (0, 0)
-    return f"{begins:%Y-%m-%d %H:%M}", "24:00" if midnight else f"{ends:%H:%M}"
+        return f"{begins:%Y-%m-%d}", f"{until:%Y-%m-%d}"
+    clock = "%H:%M:%S" if begins.second or until.second else "%H:%M"
+    midnight = "24:00:00" if clock == "%H:%M:%S" else "24:00"
+    is_midnight = (until.hour, until.minute, until.second) == (0, 0, 0)
+    return f"{begins:%Y-%m-%d} {begins:{clock}}", midnight if is_midnight else f"{until:{clock}}"
 
 
-def _axis(scenario: Scenario, width: int) -> str:
+def axis(scenario: Scenario, width: int) -> str:
     """The judged span on `width` cells: `┴` a midnight, `✕` a fault, `▒` a fault that lasts."""
     cells = ["─"] * width
 
@@ -244,6 +273,55 @@ def _wire(wire: tuple[Wire, ...]) -> Iterator[str]:
         sent, packets = (sum(entry.bytes for entry in same), sum(entry.packets for entry in same))
         lines.append(f"{spaced(sent):>12} B {spaced(packets):>10} packets   {link}, {purpose}")
     yield from _block("wire", lines)
+
+
+# --- what a live run achieved ---------------------------------------------------------------------
+
+
+def _achieved(live: LiveFigures) -> Iterator[str]:
+    """By what means a live run was made, and how links, lines and processes did. Of many links or
+    lines the latest is shown."""
+    backends = "/".join(sorted({each.backend for each in live.links})) or "no"
+    yield _labelled("means", f"{live.isolation or 'the plain machine'}; {backends} links")
+    links = [each for each in live.links if each.offered]
+    if links:
+        worst = max(links, key=lambda each: each.late_p99_ms or 0.0)
+        text = _link_figures(worst) + _of_many(len(links))
+        yield from _block("links", textwrap.wrap(text, WIDTH - INDENT))
+    if live.lines:
+        line = max(live.lines, key=lambda each: each.late_p99_ms)
+        late = f"late p50 {line.late_p50_ms:.1f}, p99 {line.late_p99_ms:.1f}"
+        text = f"{line.site}, {spaced(line.samples)} samples: {late}, max {line.late_max_ms:.1f} ms"
+        yield _labelled("lines", text + _of_many(len(live.lines)))
+    cpu = [
+        f"{each.name} {each.cpu_s:.1f} s" + (f" {each.rss_mb:.0f} MB" if each.rss_mb else "")
+        for each in live.processes
+    ]
+    yield from _block("CPU", _rows(cpu))
+
+
+def _link_figures(figures: LinkFigures) -> str:
+    """Such as `vsat, up: asked 300 ms +-20; got p50 301.2, p99 318.4, late 0.9; 1 of 9 lost`."""
+    lost = figures.lost_by_model + figures.lost_by_fault + figures.lost_by_machine
+    return (
+        f"{figures.link}, {figures.direction}: {asked(figures)}; got {got(figures)} ms; "
+        f"{lost} of {figures.offered} lost"
+    )
+
+
+def _rows(parts: Iterable[str]) -> list[str]:
+    """The parts, as many to a row as it has room for."""
+    rows: list[str] = []
+    for part in parts:
+        if rows and INDENT + len(rows[-1]) + 3 + len(part) <= WIDTH:
+            rows[-1] += f"   {part}"
+        else:
+            rows.append(part)
+    return rows
+
+
+def _of_many(number: int) -> str:
+    return f" (latest of {number})" if number > 1 else ""
 
 
 # --- claims and verdict --------------------------------------------------------------------------

@@ -1,8 +1,9 @@
 """What can go wrong, as values. Each fault says what it does to the world and what it excuses.
 
-A fault is frozen data; the world carries it out (`run.py` translates). It acts at the instant that
-`at()` gives it, or over `[when, until)`. A fault excuses exactly the window that it declares here
-and not a byte more: whatever else is missing fails the claim `accounted`.
+A fault is frozen data; the world carries it out (`inflict.py`, and `live/inflict.py` with real
+things). It acts at the instant that `at()` gives it, or over `[when, until)`. A fault excuses
+exactly the window that it declares here and not a byte more: whatever else is missing fails the
+claim `accounted`. Which fault can be had in which tier is said in `tiers.py`.
 
 Times are text: `HH:MM[:SS]` on the scenario's first day, `+DdHH:MM[:SS]` days later, or a full
 `YYYY-MM-DDTHH:MM[:SS]`, all UTC. Numbers have bounds (`BOUNDS` in wellformed.py), and addresses are
@@ -123,6 +124,65 @@ class DeadPreamplifier(Value, frozen=True, tag="dead_preamplifier"):
     host: str
 
 
+class Unplug(Value, frozen=True, tag="unplug"):
+    """Somebody pulls the site's serial cable, and plugs it in again when the fault ends: the port
+    is gone until then, and comes back under the same name. Excuses the samples of the window, and
+    those that the edge needs to notice that the port is back."""
+
+    host: str
+
+
+class DropBytes(Value, frozen=True, tag="drop_bytes"):
+    """`count` single bytes on the site's serial line are lost, with 1 to 16 whole ones between two
+    of them: 1 to a million. Excuses samples and values of the time that this takes, up to 17 bytes'
+    for each."""
+
+    host: str
+    count: int = 1
+
+
+class BurstLoss(Value, frozen=True, tag="burst_loss"):
+    """The next `count` bytes on the site's serial line are lost in a row: 1 to a million. Half of
+    the bursts begin in the middle of a word. Excuses the samples of those bytes, and the one sample
+    that two halves of words may pass for."""
+
+    host: str
+    count: int = 64
+
+
+class Garble(Value, frozen=True, tag="garble"):
+    """One bit flips in `percent` of the bytes on the site's serial line until the fault ends: 0.001
+    to 100. Excuses samples and values of the window."""
+
+    host: str
+    percent: float = 1.0
+
+
+class Stall(Value, frozen=True, tag="stall"):
+    """Nothing moves on the site's serial line until the fault ends; then comes what the converter's
+    buffer of 64 bytes could hold. Excuses the samples of the window, and the times of those that
+    were held back."""
+
+    host: str
+
+
+class Cooked(Value, frozen=True, tag="cooked"):
+    """Somebody makes the edge's serial port a terminal for people, which gathers lines and eats
+    control characters, until the fault ends or the edge makes it raw again. What it eats depends on
+    the codes: eleven of the sixty-four second bytes of a word. Excuses samples and values of the
+    window."""
+
+    host: str
+
+
+class XonXoff(Value, frozen=True, tag="xon_xoff"):
+    """Somebody switches software flow control on at the edge's serial port until the fault ends or
+    the edge switches it off: bytes 0x11 and 0x13 are eaten, two of the sixty-four second bytes of a
+    word. Excuses samples and values of the window."""
+
+    host: str
+
+
 class RotRecord(Value, frozen=True, tag="rot_record"):
     """One bit of the site's newest archived record flips on its disk. Excuses that record's
     difference from the instrument; the center must still equal the edge."""
@@ -145,7 +205,11 @@ class Spoof(Value, frozen=True, tag="spoof"):
     (a record of version 1), `forged` (a well-formed record of `site` that the site never made),
     `forged-future` (the same, dated twenty years on), `empty` (no byte), and, under a wrong key,
     `repair` (a request for yesterday, to the edge) and `manifest` (one of yesterday). It comes from
-    the Internet, by no link of ours."""
+    the Internet, by no link of ours.
+
+    As packets of the live tier: `truncated-ip` (an IP header that says more than is there; no host
+    hears it), `oversized` (a datagram in fragments, larger than any record), `flipped` (a record of
+    the run with bits flipped, its checksum repaired) and `replay` (a record of the run again)."""
 
     kind: str
     site: str
@@ -166,10 +230,23 @@ Fault = (
     | ClockDrift
     | DiskFull
     | DeadPreamplifier
+    | Unplug
+    | DropBytes
+    | BurstLoss
+    | Garble
+    | Stall
+    | Cooked
+    | XonXoff
     | RotRecord
     | MoveAddress
     | Spoof
 )
+
+PACKET_SPOOFS = ("truncated-ip", "oversized", "flipped", "replay")
+"""Kinds of `Spoof` that are made as raw packets, in the live tier."""
+
+UNHEARD_SPOOFS = ("truncated-ip",)
+"""Kinds of `Spoof` that the kernel of the host keeps from every socket."""
 
 SPOOF_KINDS = (
     "traversal",
@@ -182,8 +259,24 @@ SPOOF_KINDS = (
     "repair",
     "manifest",
 )
+"""Kinds of `Spoof` that are datagrams like any other: both tiers have them."""
 
-LASTING = (Outage, CenterDown, Freeze, ClockDrift, DiskFull, DeadPreamplifier)
+SERIAL = (Unplug, DropBytes, BurstLoss, Garble, Stall, Cooked, XonXoff)
+"""Faults of a site's serial line: they need one that every word crosses."""
+
+LASTING = (
+    Outage,
+    CenterDown,
+    Freeze,
+    ClockDrift,
+    DiskFull,
+    DeadPreamplifier,
+    Unplug,
+    Garble,
+    Stall,
+    Cooked,
+    XonXoff,
+)
 """Faults that need an end (`until`)."""
 
 

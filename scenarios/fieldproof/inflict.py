@@ -11,14 +11,18 @@ from typing import assert_never
 
 from fieldproof.faults import (
     MID_WRITE_WITHIN_S,
+    BurstLoss,
     CenterDown,
     ClockDrift,
     ClockStep,
+    Cooked,
     Corrupt,
     DeadPreamplifier,
     DiskFull,
+    DropBytes,
     Duplicate,
     Freeze,
+    Garble,
     Kill,
     Lose,
     MoveAddress,
@@ -27,10 +31,15 @@ from fieldproof.faults import (
     Reorder,
     RotRecord,
     Spoof,
+    Stall,
     Timed,
+    Unplug,
+    XonXoff,
 )
 from fieldproof.forge import forged
 from fieldproof_contract import SECOND_NS, Address
+from fieldproof_simulators.lines.feed import WordsFeed
+from fieldproof_simulators.lines.hurts import Hurt
 from fieldproof_simulators.links.virtual import Order, Packet, short_hash
 from fieldproof_simulators.machines.host import Host
 from fieldproof_simulators.world import World
@@ -38,6 +47,17 @@ from fieldproof_simulators.world import World
 TELEMETRY_PORT = 24985
 _PORTS = {"repair": 24990, "manifest": 24991}
 """Where spoofs go that are not telemetry."""
+
+HURTS = {
+    Unplug: "unplug",
+    DropBytes: "drop",
+    BurstLoss: "burst",
+    Garble: "garble",
+    Stall: "stall",
+    Cooked: "cooked",
+    XonXoff: "xonxoff",
+}
+"""Faults of serial lines, and what the line model calls them."""
 
 RECORD_BYTES = 380
 STRANGERS_PORT = 4242
@@ -56,10 +76,14 @@ class Inflicted:
     until_ns: int | None
     struck: int = 0
     order: Order | None = None  # of faults that act on datagrams to come
+    line: WordsFeed | None = None  # of faults that act on a serial line
 
     @property
     def fired(self) -> int:
-        """How often it acted: datagrams for faults of links' traffic, else strikes."""
+        """How often it acted: datagrams for faults of links' traffic, bytes for those of a serial
+        line, else strikes."""
+        if self.line is not None:
+            return self.line.fired(self.index)
         return self.order.fired if self.order is not None else self.struck
 
 
@@ -120,6 +144,8 @@ class Inflictor:
                 self._spoof(item, fault)
             case DeadPreamplifier():
                 item.struck += 1  # the instrument was built with it
+            case Unplug() | DropBytes() | BurstLoss() | Garble() | Stall() | Cooked() | XonXoff():
+                return self._hurt(item, fault)
             case _:
                 assert_never(fault)
         return None
@@ -133,6 +159,17 @@ class Inflictor:
 
     def _order(self, item: Inflicted, link: str, order: Order) -> None:
         item.order = self._world.links[link].order(order)
+
+    def _hurt(
+        self,
+        item: Inflicted,
+        fault: Unplug | DropBytes | BurstLoss | Garble | Stall | Cooked | XonXoff,
+    ) -> End:
+        """Something happens to a serial line."""
+        line = item.line = self._world.lines[fault.host]
+        count, percent = getattr(fault, "count", 0), getattr(fault, "percent", 0.0)
+        line.hurt(Hurt(HURTS[type(fault)], item.index, count, percent))
+        return partial(line.heal, item.index)
 
     def _outage(self, item: Inflicted, name: str) -> End:
         link = self._world.links[name]

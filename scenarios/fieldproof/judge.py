@@ -2,8 +2,9 @@
 
 Every run is judged by the same implicit claims (the log is intact and that of every equal run, the
 world settled, every fault acted, no node died of itself, something was produced) and by those of
-its scenario, in this order. A checker that raises leaves its claim undecided and marks a fault of
-the harness: it never counts as passed.
+its scenario, in this order. No two live runs are equal; instead they are judged by what links,
+lines, clock and faults achieved. A checker that raises leaves its claim undecided and marks a fault
+of the harness: it never counts as passed. A run that a system declined is skipped, not judged.
 """
 
 from collections import Counter
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from fieldproof import catalog
+from fieldproof.arguments import command
 from fieldproof.checks.claim import Claim
+from fieldproof.checks.machine import LinesOnTime, LinkOnTarget, MachineKeptTime, OnTime
 from fieldproof.checks.world import FaultsFired, LogIntact, NodesLived, Produced, Repeats, Settled
 from fieldproof.evidence import Evidence
 from fieldproof.store import write_document
@@ -26,7 +28,6 @@ from fieldproof.verdict import (
     Wire,
     overall,
 )
-from fieldproof.wellformed import TIER
 
 IMPLICIT: tuple[Claim, ...] = (
     LogIntact(),
@@ -36,7 +37,10 @@ IMPLICIT: tuple[Claim, ...] = (
     NodesLived(),
     Produced(),
 )
-"""What every run is judged by, first."""
+"""What every run in virtual time is judged by, first."""
+
+OF_THE_MACHINE: tuple[Claim, ...] = (OnTime(), LinkOnTarget(), LinesOnTime(), MachineKeptTime())
+"""What every live run is judged by in the place of `repeats`."""
 
 
 def judge(run_dir: Path, in_parallel: bool = False) -> Report:
@@ -48,35 +52,51 @@ def judge(run_dir: Path, in_parallel: bool = False) -> Report:
     _ = evidence.log  # a damaged one is one sentence here, and would be one for every claim later
     if in_parallel:
         evidence.walk_ahead()
-    claims = tuple(result_of(claim, evidence) for claim in (*IMPLICIT, *evidence.scenario.checks))
+    claims = _claims(evidence)
     summary, ledger = _books(evidence)
     verdict, code = overall(claims)
-    seed = evidence.capsule.seed
+    seed, world = evidence.capsule.seed, evidence.world
     report = Report(
         schema=SCHEMA,
         scenario=evidence.scenario.name,
-        tier=TIER,
-        system=evidence.world.system,
+        tier=world.tier,
+        system=world.system,
         seed=seed,
         verdict=verdict,
         exit=code,
-        command=catalog.command(evidence.scenario, seed, run_dir),
+        command=command(evidence.scenario, seed, run_dir, world.tier, world.options),
         claims=claims,
         faults=tuple(
             FaultResult(timed.when, count.kind, count.fired)
-            for timed, count in zip(evidence.scenario.faults, evidence.world.faults, strict=True)
+            for timed, count in zip(evidence.scenario.faults, world.faults, strict=True)
         ),
         ledger=summary,
         wire=_wire(evidence),
-        log_sha256=evidence.world.log_sha256,
-        generators_end=evidence.world.generators_end,
+        log_sha256=world.log_sha256,
+        generators_end=world.generators_end,
         run_dir=str(run_dir),
-        seconds=evidence.world.seconds,
+        seconds=world.seconds,
+        live=world.figures,
     )
     write_document(run_dir / "ledger.jsonl", ledger)
     document = msgspec.json.format(msgspec.json.encode(report), indent=1)
     write_document(run_dir / "verdict.json", document)
     return report
+
+
+def implicit(is_live: bool) -> tuple[Claim, ...]:
+    """What a run of a tier is judged by, first."""
+    if not is_live:
+        return IMPLICIT
+    return (*(claim for claim in IMPLICIT if claim != Repeats()), *OF_THE_MACHINE)
+
+
+def _claims(evidence: Evidence) -> tuple[ClaimResult, ...]:
+    if declined := evidence.world.declined:
+        said = f"A system under test does not do this scenario: {declined}."
+        return (ClaimResult("declined", Verdict.SKIPPED, "", "", "", said),)
+    claims = (*implicit(evidence.world.is_live), *evidence.scenario.checks)
+    return tuple(result_of(claim, evidence) for claim in claims)
 
 
 def result_of(claim: Claim, evidence: Evidence) -> ClaimResult:

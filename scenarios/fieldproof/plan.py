@@ -2,13 +2,17 @@
 
 The rules:
 
-1. A fault begins when every host has booted, and is over before the run looks for convergence.
+1. A fault begins when every host was told to boot (`booted_s` of the scenario), and is over before
+   the run looks for convergence.
 2. What takes a host away (kill, power cut, center down, freeze) needs a host that is there: of one
    host such faults may neither overlap nor touch. Nor may two drifts of a clock, two fillings of a
-   disk or two deaths of a preamplifier: the end of one would end both.
+   disk, two deaths of a preamplifier, or two faults of one kind of a serial line: the end of one
+   would end both. A port that is pulled and put back has forgotten how it was set.
 3. Outages of a link may overlap: it is dark as long as one lasts.
 4. Every address belongs to one host, moves included.
-5. A site is frozen in fidelity `words` only: else nobody can tell what its line buffer keeps.
+5. A site is frozen in fidelity `words` only: else nobody can tell what its line buffer keeps. (In
+   the live tier every word crosses the line, whatever the scenario says.)
+6. Nothing is planned in a tier that lacks it (`tiers.py`).
 
 `check` asks everything that can be refused before a world, and with it any file, begins.
 """
@@ -17,50 +21,69 @@ from itertools import combinations
 
 from fieldproof.faults import (
     MID_WRITE_WITHIN_S,
+    SERIAL,
+    BurstLoss,
     CenterDown,
     ClockDrift,
+    Cooked,
     DeadPreamplifier,
     DiskFull,
+    DropBytes,
     Fault,
     Freeze,
+    Garble,
     Kill,
     MoveAddress,
     PowerCut,
     Reorder,
     RotRecord,
+    Stall,
     Timed,
+    Unplug,
+    XonXoff,
 )
 from fieldproof.inflict import Inflicted
-from fieldproof.scenario import LEAD_S, Riometer, Scenario, Site
+from fieldproof.options import LIVE, VIRTUAL
+from fieldproof.oracle import excuses
+from fieldproof.scenario import Riometer, Scenario, Site
+from fieldproof.tiers import misplaced
 from fieldproof.wellformed import MalformedScenario, validate
 from fieldproof_contract import SECOND_NS
 from fieldproof_simulators.instruments.riometer import Riometer as Instrument
 from fieldproof_simulators.links.profiles import profile
 from fieldproof_simulators.machines.clock import TrueUtc
 
-BOOTED_NS = 60 * SECOND_NS
-"""True time by which every host is up: sites boot at their phase within the first minute."""
-
-_EXCLUSIVE = ((Kill, PowerCut, CenterDown, Freeze), (ClockDrift,), (DiskFull,), (DeadPreamplifier,))
+_EXCLUSIVE = (
+    (Kill, PowerCut, CenterDown, Freeze),
+    (ClockDrift,),
+    (DiskFull,),
+    (DeadPreamplifier,),
+    (Unplug, Cooked, XonXoff),
+    (DropBytes, BurstLoss),
+    (Garble,),
+    (Stall,),
+)
 """Kinds of faults of which a host can have one at a time."""
 
-_OF_A_SITE = (DeadPreamplifier, RotRecord)
-
+_OF_A_SITE = (DeadPreamplifier, RotRecord, *SERIAL)
 
 SEND_S = 60
 """How long a link waits for the next telemetry datagram, where nothing else keeps it away."""
 
 
-def check(scenario: Scenario) -> None:
-    """Raise MalformedScenario where no world can be built of a scenario. Makes nothing."""
+def check(scenario: Scenario, tier: str = VIRTUAL) -> None:
+    """Raise MalformedScenario where no world can be built of a scenario in a tier. Makes
+    nothing."""
     validate(scenario)
-    begins_utc_ns = (scenario.starts_utc_s - LEAD_S) * SECOND_NS
+    if sentence := misplaced(scenario, tier):
+        raise MalformedScenario(sentence)
+    begins_utc_ns = (scenario.starts_utc_s - scenario.lead_s) * SECOND_NS
     try:
         for link in scenario.links:
             profile(link.profile)
         for site in scenario.sites:
             _check_riometers(scenario, site, begins_utc_ns)
-        plan(scenario, TrueUtc(begins_utc_ns))
+        plan(scenario, TrueUtc(begins_utc_ns), tier)
     except ValueError as error:
         raise MalformedScenario(str(error)) from None
 
@@ -74,16 +97,17 @@ def _check_riometers(scenario: Scenario, site: Site, begins_utc_ns: int) -> None
             raise MalformedScenario(f"In scenario {scenario.name}, {error}.") from None
 
 
-def plan(scenario: Scenario, utc: TrueUtc) -> list[Inflicted]:
+def plan(scenario: Scenario, utc: TrueUtc, tier: str = VIRTUAL) -> list[Inflicted]:
     """The faults, in the scenario's order. Raises ValueError, one sentence, for the rules above."""
     _check_addresses(scenario)
+    first_ns = scenario.booted_s * SECOND_NS
     planned = []
     for index, timed in enumerate(scenario.faults):
         at_ns = _true_ns(scenario, utc, timed.when)
         until_ns = None if timed.until is None else _true_ns(scenario, utc, timed.until)
         item = Inflicted(index, timed, at_ns, until_ns)
-        _check_host(scenario, timed)
-        if at_ns < BOOTED_NS or _over_ns(item) > _last_ns(scenario, utc):
+        _check_host(scenario, timed, tier)
+        if at_ns < first_ns or over_ns(item) > _last_ns(scenario, utc):
             raise ValueError(
                 f"{_named(timed)} in scenario {scenario.name} is not over in the scenario's time: "
                 f"let it happen between {scenario.starts} and {scenario.lasts} later."
@@ -100,10 +124,10 @@ def _true_ns(scenario: Scenario, utc: TrueUtc, when: str) -> int:
 
 
 def _last_ns(scenario: Scenario, utc: TrueUtc) -> int:
-    return utc.when((scenario.starts_utc_s + scenario.lasts_s + LEAD_S) * SECOND_NS)
+    return utc.when((scenario.starts_utc_s + scenario.lasts_s + scenario.tail_s) * SECOND_NS)
 
 
-def _over_ns(item: Inflicted) -> int:
+def over_ns(item: Inflicted) -> int:
     """True time from which on nothing comes of a fault, but for datagrams that it waits for."""
     match item.timed.fault:
         case PowerCut(_, restart_after_s, True):
@@ -112,6 +136,8 @@ def _over_ns(item: Inflicted) -> int:
             lasts_s = restart_after_s
         case Reorder(_, count, by_s):
             lasts_s = count * SEND_S + by_s
+        case DropBytes() | BurstLoss():
+            return item.at_ns + excuses.lasts_ns(item.timed.fault)
         case _:
             return item.at_ns if item.until_ns is None else item.until_ns
     return item.at_ns + round(lasts_s * SECOND_NS)
@@ -121,15 +147,19 @@ def _named(timed: Timed) -> str:
     return f"{type(timed.fault).__name__} at {timed.when}"
 
 
-def _check_host(scenario: Scenario, timed: Timed) -> None:
+def _check_host(scenario: Scenario, timed: Timed, tier: str) -> None:
     """Whether the host is one to which such a fault can happen."""
     host, center = getattr(timed.fault, "host", None), scenario.center.name
+    lines = [site.name for site in scenario.sites if any(map(_is_riometer, site.instruments))]
+    skips_line = scenario.fidelity != "words" and tier != LIVE
     wrong = None
     if isinstance(timed.fault, _OF_A_SITE) and host == center:
         wrong = f"names the center {host}: only a site has a riometer and an archive of its own"
     elif isinstance(timed.fault, CenterDown) and host != center:
         wrong = f"names {host}: the center is {center}, and a site that goes down is a Kill"
-    elif isinstance(timed.fault, Freeze) and host != center and scenario.fidelity != "words":
+    elif isinstance(timed.fault, SERIAL) and host not in lines:
+        wrong = f"names {host}, which has no riometer and so no serial line"
+    elif isinstance(timed.fault, Freeze) and host != center and skips_line:
         wrong = (
             f"freezes the site {host}: what its line buffer keeps can be told in fidelity `words` "
             "only"
@@ -138,13 +168,17 @@ def _check_host(scenario: Scenario, timed: Timed) -> None:
         raise ValueError(f"{_named(timed)} in scenario {scenario.name} {wrong}.")
 
 
+def _is_riometer(part: object) -> bool:
+    return isinstance(part, Riometer)
+
+
 def _check_apart(scenario: Scenario, one: Inflicted, other: Inflicted) -> None:
     """Whether two faults can both happen to their host."""
     host = _claimed(one.timed.fault)
     if host is None or host != _claimed(other.timed.fault):
         return
     first, second = sorted((one, other), key=lambda item: item.at_ns)
-    if second.at_ns <= _over_ns(first):
+    if second.at_ns <= over_ns(first):
         raise ValueError(
             f"{_named(second.timed)} in scenario {scenario.name} strikes {host[1]} before "
             f"{_named(first.timed)} is over there: keep them apart."

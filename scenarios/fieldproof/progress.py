@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from fieldproof.scenario import LEAD_S, Scenario
+from fieldproof.scenario import Scenario
 
 OnProgress = Callable[[float, int], None]
 """Takes the fraction that is done, 0 to 1, and the true time, ns since the world's start."""
@@ -72,7 +72,7 @@ def _bar(scenario: Scenario, stream: TextIO) -> Iterator[OnProgress]:
 def describe(scenario: Scenario, true_ns: int, wall_s: float) -> str:
     """Such as `2006-01-17 16:20  57 600x`: the scenario's time and how much faster it is."""
     moment = datetime.datetime.fromtimestamp(
-        scenario.starts_utc_s - LEAD_S + true_ns // 1_000_000_000, datetime.UTC
+        scenario.starts_utc_s - scenario.lead_s + true_ns // 1_000_000_000, datetime.UTC
     )
     return f"{moment:%Y-%m-%d %H:%M}  {rate(true_ns / 1e9, wall_s)}"
 

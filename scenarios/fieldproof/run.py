@@ -2,11 +2,11 @@
 
 A run has three phases, on the world's true time:
 
-    lead     LEAD_S before the span that is judged: hosts boot, first records fill
+    lead     the scenario's, before the span that is judged: hosts boot, first records fill
     span     what the scenario tells
-    settle   faults are over and nodes are up; the world goes on for LEAD_S at least, then until the
-             center's hour files of the span equal the edges' and it has no file that an edge has
-             not, or `settles_within` is over
+    settle   faults are over and nodes are up; the world goes on for the tail at least, then until
+             the center's hour files of the span equal the edges' and it has no file that an edge
+             has not, or `settles_within` is over
 
 The hours of the span are those that a site's own clock showed in it.
 
@@ -23,7 +23,7 @@ from fieldproof.faults import DeadPreamplifier
 from fieldproof.inflict import Inflicted, Inflictor
 from fieldproof.oracle import trees, worldfile
 from fieldproof.plan import check, plan
-from fieldproof.scenario import LEAD_S, Riometer, Scenario, Site, duration_s, to_json
+from fieldproof.scenario import BOOTED_S, Riometer, Scenario, Site, duration_s, to_json
 from fieldproof.store import write_document
 from fieldproof.systems import Part, System
 from fieldproof.systems.reference import Reference
@@ -35,10 +35,6 @@ from fieldproof_simulators.machines.clock import TrueUtc
 from fieldproof_simulators.machines.disk import Disk
 from fieldproof_simulators.machines.host import Host
 from fieldproof_simulators.world import World
-
-LEAD_NS = LEAD_S * SECOND_NS
-STEP_NS = LEAD_NS
-"""How often a settling world is looked at."""
 
 HOUR_S = 3600
 HOUR_NS = HOUR_S * SECOND_NS
@@ -75,11 +71,13 @@ class Stage:
         self.scenario = scenario
         self._seed = seed
         self._system = system
-        begins_utc_ns = (scenario.starts_utc_s - LEAD_S) * SECOND_NS
+        begins_utc_ns = (scenario.starts_utc_s - scenario.lead_s) * SECOND_NS
         utc = TrueUtc(begins_utc_ns)
-        self.from_ns = LEAD_NS
+        self.from_ns = scenario.lead_s * SECOND_NS
         self.to_ns = utc.when((scenario.starts_utc_s + scenario.lasts_s) * SECOND_NS)
-        self._ends_ns = self.to_ns + LEAD_NS + duration_s(scenario.settles_within) * SECOND_NS
+        self._tail_ns = scenario.tail_s * SECOND_NS
+        settles_ns = duration_s(scenario.settles_within) * SECOND_NS
+        self._ends_ns = self.to_ns + self._tail_ns + settles_ns
         self._settled_ns: int | None = None
         faults = plan(scenario, utc)
         profiles = {link.name: profile(link.profile) for link in scenario.links}
@@ -94,8 +92,8 @@ class Stage:
         self._faults = Inflictor(self.world, scenario.center.name, faults)
 
     def play(self, on_progress: OnProgress) -> None:
-        """Lead, span and settle."""
-        lead_out_ns = self.to_ns + LEAD_NS
+        """Lead, span and settle. A settling world is looked at whenever its tail has passed."""
+        lead_out_ns = self.to_ns + self._tail_ns
         for step in range(1, PROGRESS_STEPS + 1):
             true_ns = lead_out_ns * step // PROGRESS_STEPS
             self.world.run_until(true_ns)
@@ -104,7 +102,7 @@ class Stage:
             if self._converged():
                 self._settled_ns = self.world.now_ns()
                 return
-            self.world.run_until(min(self.world.now_ns() + STEP_NS, self._ends_ns))
+            self.world.run_until(min(self.world.now_ns() + self._tail_ns, self._ends_ns))
 
     def close(self) -> dict[str, object]:
         """Store the disks; the content of `world.json`, but for the wall time."""
@@ -154,8 +152,9 @@ class Stage:
         _furnish(host, self._system.edge(site, self.scenario.center, self._seed))
         for instrument in instruments:
             self.world.add_riometer(host, instrument, self.scenario.fidelity)
-        begins_s = self.scenario.starts_utc_s - LEAD_S
-        wait_ns = (site.phase_s - begins_s) % 60 * SECOND_NS
+        begins_s = self.scenario.starts_utc_s - self.scenario.lead_s
+        at_phase = self.scenario.lead_s >= BOOTED_S
+        wait_ns = (site.phase_s - begins_s) % 60 * SECOND_NS if at_phase else 0
         self.world.call_at(wait_ns, lambda: self.world.boot(host))
 
     def _instruments(self, site: Site, faults: Sequence[Inflicted]) -> list[Instrument]:
@@ -165,7 +164,7 @@ class Stage:
             for item in faults
             if item.timed.fault == DeadPreamplifier(site.name) and item.until_ns is not None
         )
-        begins_utc_ns = (self.scenario.starts_utc_s - LEAD_S) * SECOND_NS
+        begins_utc_ns = (self.scenario.starts_utc_s - self.scenario.lead_s) * SECOND_NS
         return [
             Instrument(
                 site.name,
@@ -186,7 +185,9 @@ class Stage:
             return True
         center = self.world.hosts[self.scenario.center.name].disk
         filed = center.listing("riometer/")
-        edges = [self.world.hosts[site.name] for site in self.scenario.sites]
+        edges = [
+            self.world.hosts[site.name] for site in self.scenario.sites if site.reconcile != "none"
+        ]
         return all(self._equal(edge, center, filed) for edge in edges)
 
     def _equal(self, edge: Host, center: Disk, filed: Sequence[str]) -> bool:

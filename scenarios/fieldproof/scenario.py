@@ -3,7 +3,7 @@
 The value is all there is: its JSON (`to_json`, `from_json`, lossless) together with a seed repeats
 the run exactly. Nothing in it refers to a function, a file or the machine.
 
-A world starts `LEAD` before the span that the scenario judges and, after it, settles: faults are
+A world starts `lead` before the span that the scenario judges and, after it, settles: faults are
 off, nodes are up, and edge and center must converge within `settles_within`.
 """
 
@@ -14,10 +14,24 @@ import msgspec
 
 from fieldproof.checks import Check
 from fieldproof.faults import Timed, Value
+from fieldproof.options import VIRTUAL
 
 LEAD_S = 600
-"""Seconds that a world runs before and after the span it judges, so that the first sample of the
-first record and the arrival of the last are both inside the world."""
+"""Seconds that a world runs before and after the span it judges, if the scenario says nothing else:
+the first sample of the first record and the arrival of the last are both inside the world."""
+
+TAIL_S = 75
+"""The least that a world runs after the span: the record that is open then ends within a minute,
+is filed and is sent."""
+
+BOOTED_S = 60
+"""By when the hosts of a world in virtual time are up, where the lead is as long as that: sites
+boot at their phase within the first minute. With a shorter lead, and in the live tier, all boot at
+once."""
+
+RECONCILE = ("repair", "http-range", "none")
+"""How a center makes a site's days whole: by our repair protocol, by fetching byte ranges of the
+edge's files over HTTP, or not at all."""
 
 SCHEMA = "fieldproof-scenario/1"
 
@@ -47,6 +61,7 @@ class Site(Value, frozen=True, tag="site"):
     address: str = "198.51.100.1"
     phase_s: int = 5  # second of the minute at which its first record begins
     instruments: tuple[Riometer | StatusMonitor, ...] = (Riometer(),)
+    reconcile: str = "repair"  # one of RECONCILE
 
 
 class Center(Value, frozen=True, tag="center"):
@@ -75,10 +90,11 @@ class Scenario(Value, frozen=True):
     nodes: tuple[Site | Center, ...]
     faults: tuple[Timed, ...] = ()
     checks: tuple[Check, ...] = ()
-    tiers: tuple[str, ...] = ("virtual",)
-    needs: tuple[str, ...] = ()  # capabilities of the machine; none for the virtual tier
-    fidelity: str = "seconds"  # or "words": every A/D word crosses the serial line
+    tiers: tuple[str, ...] = (VIRTUAL,)  # the first is the one to run in if nobody says
+    needs: tuple[str, ...] = ()  # what the live tier needs of the machine
+    fidelity: str = "seconds"  # or "words": every A/D word crosses the line, as in the live tier
     settles_within: str = "30h"
+    lead: str = f"{LEAD_S // 60}m"
 
     @property
     def sites(self) -> tuple[Site, ...]:
@@ -102,6 +118,22 @@ class Scenario(Value, frozen=True):
     def lasts_s(self) -> int:
         """Length of the judged span, seconds."""
         return duration_s(self.lasts)
+
+    @property
+    def lead_s(self) -> int:
+        """How long the world runs before the judged span, seconds."""
+        return duration_s(self.lead)
+
+    @property
+    def tail_s(self) -> int:
+        """How long the world runs after the judged span at least, seconds."""
+        return max(self.lead_s, TAIL_S)
+
+    @property
+    def booted_s(self) -> int:
+        """Seconds of true time by which every host was told to boot; faults may come from then
+        on."""
+        return min(self.lead_s, BOOTED_S)
 
     def instant_s(self, when: str) -> float:
         """A fault's time as seconds from `starts`, by the calendar (leap seconds not counted)."""

@@ -134,7 +134,7 @@ def _logged(run_dir: Path, sha: str, scenario: Scenario) -> Iterator[Step]:
         for line in log:
             if sha.encode() in line:
                 event = msgspec.json.decode(line)
-                if "by" in event:
+                if "said" in event:
                     why = f"in its own words: {event['detail'].get('reason', '')}".rstrip(": ")
                     yield Step(event["said"], event["utc"], event["by"], why)
                 else:

@@ -1,18 +1,22 @@
-"""What a run is worth: three verdicts, their exit codes, and the document that `--json` prints.
+"""What a run is worth: its verdicts, their exit codes, and the document that `--json` prints.
 
     pass        every claim holds                                                    exit 0
     fail        a claim does not hold                                                exit 1
     undecided   it could not be judged: a checker crashed (exit 3, a fault of the
                 harness) or the machine was not good enough (exit 75, may be retried)
+    skipped     of a whole run: a system under test does not do this scenario    exit 5
 
-Several at once: 3 stands over 1, 1 over 75, 75 over 0. A claim that could not be judged never looks
-like one that holds. The other codes: 2 interrupted, 4 usage, 5 nothing selected or everything
-skipped, 69 the machine lacks what the scenario needs.
+Several at once: 3 stands over 1, 1 over 75, 75 over 0, and a run that was skipped counts where no
+other ran. A claim that could not be judged never looks like one that holds. The other codes: 2
+interrupted, 4 usage, 5 nothing selected or everything skipped, 69 the machine lacks what the
+scenario needs.
 """
 
 from enum import IntEnum, StrEnum
 
 from msgspec import Struct
+
+from fieldproof.oracle.worldfile import LiveFigures
 
 SCHEMA = "fieldproof-verdict/1"
 
@@ -23,6 +27,7 @@ class Verdict(StrEnum):
     PASS = "pass"
     FAIL = "fail"
     UNDECIDED = "undecided"
+    SKIPPED = "skipped"
 
 
 class Exit(IntEnum):
@@ -85,7 +90,7 @@ class Wire(Struct, frozen=True):
     packets: int
 
 
-class Report(Struct, frozen=True):
+class Report(Struct, frozen=True, omit_defaults=True):
     """The document that `--json` prints and `verdict.json` holds."""
 
     schema: str
@@ -104,12 +109,15 @@ class Report(Struct, frozen=True):
     generators_end: dict[str, str]
     run_dir: str
     seconds: float
+    live: LiveFigures | None = None  # what links, lines and machine achieved; none in virtual time
 
 
 def overall(claims: tuple[ClaimResult, ...]) -> tuple[Verdict, Exit]:
     """The verdict and exit code of several claims. No claims at all is a fault of the harness."""
     if not claims or any(claim.harness_fault for claim in claims):
         return Verdict.UNDECIDED, Exit.HARNESS_FAULT
+    if any(claim.verdict is Verdict.SKIPPED for claim in claims):
+        return Verdict.SKIPPED, Exit.NOTHING
     if any(claim.verdict is Verdict.FAIL for claim in claims):
         return Verdict.FAIL, Exit.FAIL
     if any(claim.verdict is Verdict.UNDECIDED for claim in claims):

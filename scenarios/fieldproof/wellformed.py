@@ -3,7 +3,7 @@
 A capsule may come from somebody else, so nothing in it is believed before this was asked: a
 scenario's name becomes a folder, a site's name and an address become a path, a number becomes a
 loop. What only shows on the world's clock (faults that overlap, addresses that are shared) is
-refused in plan.py. What is sound, but needs what this program has not, is told by `lacks`.
+refused in plan.py. A scenario is sound in each tier that it names (`tiers.py`).
 """
 
 import re
@@ -14,11 +14,15 @@ from fieldproof.checks import Check
 from fieldproof.checks.identity import Identical
 from fieldproof.faults import (
     LASTING,
+    PACKET_SPOOFS,
     SPOOF_KINDS,
+    BurstLoss,
     ClockDrift,
     ClockStep,
     Corrupt,
+    DropBytes,
     Duplicate,
+    Garble,
     Kill,
     Lose,
     PowerCut,
@@ -28,19 +32,32 @@ from fieldproof.faults import (
     Timed,
     Value,
 )
-from fieldproof.scenario import LEAD_S, Center, Riometer, Scenario, Site, duration_s
-
-TIER = "virtual"
-"""The one tier that this program has; no scenario can need anything of the machine in it."""
+from fieldproof.options import TIERS
+from fieldproof.scenario import (
+    RECONCILE,
+    Center,
+    Riometer,
+    Scenario,
+    Site,
+    duration_s,
+)
+from fieldproof.tiers import misplaced
 
 DAY_S = 86_400
 MONTH_S = 30 * DAY_S
-LONGEST_S = {"lasts": 400 * DAY_S, "settles_within": 60 * DAY_S}
+LENGTHS_S = {
+    "lasts": (1, 400 * DAY_S),
+    "settles_within": (1, 60 * DAY_S),
+    "lead": (5, DAY_S),  # real hosts take a moment to start
+}
+"""The least and the greatest length of each part of a run."""
+
 YEARS = range(1970, 2106)
 FORGED_AHEAD_S = 20 * 366 * DAY_S  # how far on `forged-future` dates its record, or less
 
 BOUNDS: tuple[tuple[tuple[type[Value], ...], str, float, float], ...] = (
-    ((Lose, Duplicate, Reorder, Corrupt), "count", 1, 1_000_000),
+    ((Lose, Duplicate, Reorder, Corrupt, DropBytes, BurstLoss), "count", 1, 1_000_000),
+    ((Garble,), "percent", 0.001, 100),
     ((Reorder,), "by_s", 0, MONTH_S),
     ((ClockStep,), "by_s", -MONTH_S, MONTH_S),
     ((ClockDrift,), "ppm", -100_000, 100_000),
@@ -63,7 +80,9 @@ def validate(scenario: Scenario) -> None:
             f"Scenario name {scenario.name!r} is not made of lower-case words joined by hyphens."
         )
     if not scenario.tiers:
-        raise MalformedScenario(f"Scenario {scenario.name} has no tier to run in: name {TIER}.")
+        raise MalformedScenario(
+            f"Scenario {scenario.name} has no tier to run in: name {' or '.join(TIERS)}."
+        )
     _validate_links(scenario)
     _validate_nodes(scenario)
     _validate_numbers(scenario)
@@ -79,15 +98,9 @@ def validate(scenario: Scenario) -> None:
         _validate_targets(scenario, timed)
     for claim in scenario.checks:
         _validate_claim(scenario, claim)
-
-
-def lacks(scenario: Scenario) -> str:
-    """What a scenario needs and this program has not, in a few words; "" for nothing."""
-    if TIER not in scenario.tiers:
-        return f"the tier {' or '.join(scenario.tiers)}; here is only {TIER}"
-    if scenario.needs:
-        return f"{' and '.join(scenario.needs)}, which the {TIER} tier does not have"
-    return ""
+    for tier in scenario.tiers:
+        if sentence := misplaced(scenario, tier):
+            raise MalformedScenario(sentence)
 
 
 # --- links and nodes -----------------------------------------------------------------------------
@@ -135,6 +148,7 @@ def _validate_site(scenario: Scenario, site: Site) -> None:
         raise MalformedScenario(f"Site {site.name!r} of {name} is not four lower-case letters.")
     if site.via not in [link.name for link in scenario.links]:
         raise MalformedScenario(f"Site {site.name} of {name} has no link {site.via!r} to use.")
+    _validate_choice(f"Site {site.name} of {name}", "reconcile", site.reconcile, RECONCILE)
     kinds = [type(instrument) for instrument in site.instruments]
     if len(set(kinds)) != len(kinds):
         raise MalformedScenario(
@@ -179,19 +193,19 @@ def _numbered(scenario: Scenario) -> Iterator[tuple[str, Value]]:
 
 def _validate_span(scenario: Scenario) -> None:
     """Whether the span has a length, a bound, and record times of four bytes."""
-    for field, longest_s in LONGEST_S.items():
+    for field, (least_s, longest_s) in LENGTHS_S.items():
         seconds = duration_s(getattr(scenario, field))
-        if not 0 < seconds <= longest_s:
+        if not least_s <= seconds <= longest_s:
             raise MalformedScenario(
                 f"Scenario {scenario.name} has {field} {getattr(scenario, field)!r}: it must be "
-                f"more than nothing and at most {longest_s // DAY_S} days."
+                f"at least {least_s} s and at most {longest_s // DAY_S} days."
             )
     faults = [timed.fault for timed in scenario.faults]
     steps_s = sum(abs(fault.by_s) for fault in faults if isinstance(fault, ClockStep))
     forged = any(isinstance(fault, Spoof) and fault.kind == "forged-future" for fault in faults)
     settles_s = duration_s(scenario.settles_within)
-    first_s = scenario.starts_utc_s - LEAD_S - steps_s
-    last_s = scenario.starts_utc_s + scenario.lasts_s + LEAD_S + settles_s + steps_s
+    first_s = scenario.starts_utc_s - scenario.lead_s - steps_s
+    last_s = scenario.starts_utc_s + scenario.lasts_s + scenario.tail_s + settles_s + steps_s
     if (
         int(scenario.starts[:4]) not in YEARS
         or first_s < 0
@@ -231,7 +245,7 @@ def _validate_targets(scenario: Scenario, timed: Timed) -> None:
         "link": tuple(link.name for link in scenario.links),
         "host": tuple(node.name for node in scenario.nodes),
         "site": tuple(site.name for site in scenario.sites),
-        "kind": SPOOF_KINDS,
+        "kind": (*SPOOF_KINDS, *PACKET_SPOOFS),
     }
     for field, choices in known.items():
         if hasattr(timed.fault, field):

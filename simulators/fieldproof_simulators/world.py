@@ -21,6 +21,7 @@ from fieldproof_simulators.instruments.riometer import Riometer
 from fieldproof_simulators.lines.feed import Feed, SecondsFeed, WordsFeed
 from fieldproof_simulators.links.outages import intervals
 from fieldproof_simulators.links.profiles import Profile
+from fieldproof_simulators.links.segments import Segment
 from fieldproof_simulators.links.virtual import PROFILES_OWN, Packet, VirtualLink
 from fieldproof_simulators.machines.clock import HostClock, TrueUtc, iso
 from fieldproof_simulators.machines.disk import Disk
@@ -33,6 +34,9 @@ Detail = Mapping[str, str | int]
 HOUSEKEEPING_NS = 3_600_000_000_000
 """How often files that are left alone go from memory to the run directory."""
 
+
+MTU_BYTES = 1500
+"""The largest packet where no link of ours is on the way."""
 
 UDP_BYTES = 65_507
 """The most data that one UDP datagram carries over IPv4 (RFC 768, RFC 791)."""
@@ -79,6 +83,7 @@ class World:
         self.utc = TrueUtc(begins_utc_ns)
         self.hosts: dict[str, Host] = {}
         self.links: dict[str, VirtualLink] = {}
+        self.lines: dict[str, WordsFeed] = {}  # by host; those that every word crosses
         self.event_log = EventLog(run_dir / "log.jsonl")
         self._spool = Spool(run_dir / "disks")
         self._purposes = purposes
@@ -86,6 +91,7 @@ class World:
         self._now_ns = 0  # what the environment says, without asking: it is asked for all the time
         self._feeds: dict[str, list[Feed]] = {}
         self._link_of: dict[str, VirtualLink] = {}  # by the name of the site's host
+        self._mtu_bytes: dict[str, int] = {}  # by link
         self._draws: dict[str, int] = {}
         self.call_at(HOUSEKEEPING_NS, self._housekeep)
 
@@ -124,21 +130,41 @@ class World:
             raise OSError(f"A datagram of {len(data)} bytes is too long: {UDP_BYTES} is the most.")
         if not (0 < port < 65536 and 0 < to.port < 65536):
             raise OSError(f"A datagram cannot go from port {port} to port {to.port}.")
-        packet = Packet(Address(host.address, port), to, data)
+        self._send(host, Packet(Address(host.address, port), to, data))
+
+    def carry(self, host: Host, segment: Segment) -> None:
+        """A segment of a stream leaves a host, on the same way as a datagram."""
+        self._send(host, segment)
+
+    def mtu_bytes(self, host: Host, to: str) -> int:
+        """The largest packet on the way from a host to an address."""
+        _, link = self._way(host, to)
+        return MTU_BYTES if link is None else self._mtu_bytes.get(link.name, MTU_BYTES)
+
+    def _send(self, host: Host, packet: Packet) -> None:
+        direction, link = self._way(host, packet.to.host)
+        if link is None:
+            self.log(host.name, "no route", {"to": packet.to.host, "bytes": len(packet.data)})
+        else:
+            link.send(direction, packet)
+
+    def _way(self, host: Host, to: str) -> tuple[str, VirtualLink | None]:
+        """The link on the way from a host to an address, and the direction; None for no way."""
         if host.name in self._link_of:
-            self._link_of[host.name].send("up", packet)
-            return
+            return "up", self._link_of[host.name]
         for name, link in self._link_of.items():
-            if self.hosts[name].address == to.host:
-                link.send("down", packet)
-                return
-        self.log(host.name, "no route", {"to": to.host, "bytes": len(data)})
+            if self.hosts[name].address == to:
+                return "down", link
+        return "", None
 
     def arrive(self, packet: Packet) -> tuple[str | None, int]:
         """A packet comes out of a link: why it is lost at the far end, and by which fault."""
         for host in self.hosts.values():
             if host.address == packet.to.host:
-                cause = host.hears(Datagram(packet.to.port, packet.source, packet.data))
+                if isinstance(packet, Segment):
+                    cause = host.reached(packet)
+                else:
+                    cause = host.hears(Datagram(packet.to.port, packet.source, packet.data))
                 return cause, -1 if cause is None else host.fault
         return "no such address", -1
 
@@ -156,6 +182,7 @@ class World:
         """A link; `connect` puts sites on it. The profile's own outages strike until `until_ns`."""
         link = VirtualLink(name, profile, self.seed, self._purposes, self)
         self.links[name] = link
+        self._mtu_bytes[name] = profile.mtu_bytes
         if profile.outages is not None:
             seed = child_seed(self.seed, f"link:{name}")
             for from_ns, to_ns in intervals(profile.outages, seed, self.now_ns(), until_ns):
@@ -168,8 +195,11 @@ class World:
 
     def add_riometer(self, host: Host, riometer: Riometer, fidelity: str) -> None:
         """The instrument's serial line goes to this host. Fidelity: `words` or `seconds`."""
-        feed: type[WordsFeed | SecondsFeed] = WordsFeed if fidelity == "words" else SecondsFeed
-        self._feeds[host.name].append(feed(riometer, host, self))
+        if fidelity == "words":
+            line = self.lines[host.name] = WordsFeed(riometer, host, self)
+            self._feeds[host.name].append(line)
+        else:
+            self._feeds[host.name].append(SecondsFeed(riometer, host, self))
 
     # --- running ---
 
@@ -203,14 +233,14 @@ class World:
 
     # --- hurting ---
 
-    def kill(self, host: Host, cause: str, fault: int) -> None:
+    def kill(self, host: Host, cause: str, fault: int, powered: bool = True) -> None:
         """Processes die; the disk keeps everything that was written."""
         self.log(host.name, "host down", {"cause": cause, "fault": fault})
-        host.die(fault)
+        host.die(fault, powered)
 
     def cut_power(self, host: Host, fault: int) -> None:
         """Processes die and unsynced tails are cut at random bytes."""
-        self.kill(host, "power cut", fault)
+        self.kill(host, "power cut", fault, powered=False)
         for path, size in host.disk.power_cut(lambda most: self._draw(f"disk:{host.name}", most)):
             self.log(host.name, "disk lost", {"path": path, "bytes": size})
 

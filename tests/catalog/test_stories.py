@@ -8,6 +8,7 @@ import pytest
 
 from fieldproof import catalog
 from fieldproof.judge import judge
+from fieldproof.options import VIRTUAL
 from fieldproof.run import run
 from fieldproof.verdict import Exit, Report
 
@@ -16,11 +17,11 @@ SECONDS_LONG = ("power-cut-mid-record", "rough-night-at-the-edge", "twelve-sites
 
 
 def stories(slow, left_out=()):
-    """The names of the catalog, those in `slow` marked so."""
+    """The names of the stories that exist in virtual time, those in `slow` marked so."""
     return [
         pytest.param(name, marks=pytest.mark.slow if name in slow else ())
         for name in catalog.names()
-        if name not in left_out
+        if name not in left_out and VIRTUAL in catalog.load(name).tiers
     ]
 
 

@@ -47,7 +47,7 @@ def test_a_name_never_leaves_the_catalog():
         ({"name": "../../etc"}, "Scenario name '../../etc' is not made of lower-case words"),
         ({"starts": "yesterday"}, "Time 'yesterday' in scenario quiet-hour is neither"),
         ({"lasts": "1w"}, "Duration '1w' is not a number with s, m, h or d"),
-        ({"lasts": "0h"}, "quiet-hour has lasts '0h': it must be more than nothing"),
+        ({"lasts": "0h"}, "quiet-hour has lasts '0h': it must be at least 1 s"),
         ({"settles_within": "soon"}, "Duration 'soon' is not a number"),
         ({"nodes": (Site("daws", via="vsat"),)}, "must have exactly one center"),
         ({"nodes": (Site("daws", via="lte"), Center())}, "daws of quiet-hour has no link 'lte'"),

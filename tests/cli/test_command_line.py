@@ -17,7 +17,7 @@ import pytest
 from fieldproof import catalog
 from fieldproof.cli import main
 from fieldproof.faults import Lose, at
-from fieldproof.scenario import Center, Link, Scenario, Site, from_json, to_json
+from fieldproof.scenario import Center, Link, Scenario, Site, from_json
 from fieldproof.store import write_document
 from fieldproof.verdict import SCHEMA, ClaimResult, LedgerSummary, Report, Verdict, overall
 
@@ -236,41 +236,16 @@ def test_an_interrupted_run_stays_and_says_so(world, capsys):
     assert "quiet-hour-0001" == Path("runs/latest").resolve().name
 
 
-def test_a_scenario_for_another_tier(world, capsys, monkeypatch):
-    """What this version cannot run ends with 69 when named, and is skipped by --all."""
-    live = msgspec.structs.replace(QUIET, tiers=("live",))
-    for name in ("quiet_hour", "red_hour"):
-        monkeypatch.setattr(sys.modules[f"fieldproof.catalog.{name}"], "SCENARIO", live)
-    assert 69 == main(["run", "quiet-hour"])
-    assert "quiet-hour needs the tier live; here is only virtual." == told(capsys)
-    assert 5 == main(["run", "--all"])
-    assert "Nothing was run: no scenario was left to run." in capsys.readouterr().err
-
-
-def test_a_machine_that_lacks_something(world, capsys, monkeypatch):
-    """A scenario that needs what this program has not ends with 69, is skipped by --all, which says
-    so, and is marked by `list`; nothing is stored."""
-    bound = msgspec.structs.replace(STORIES["red-hour"], needs=("netem", "root"))
-    monkeypatch.setattr(sys.modules["fieldproof.catalog.red_hour"], "SCENARIO", bound)
-    assert 69 == main(["run", "red-hour"])
-    lacks = "netem and root, which the virtual tier does not have"
-    assert f"red-hour needs {lacks}." == told(capsys)
+def test_a_tier_that_a_scenario_does_not_have(world, capsys):
+    """A tier that the scenario does not name ends with 4, and with --all is skipped."""
+    assert 4 == main(["run", "quiet-hour", "--tier", "live"])
+    sentence = "Scenario quiet-hour does not run in the tier live; it has virtual."
+    assert sentence == told(capsys)
+    assert 5 == main(["run", "--all", "--tier", "live"])
+    err = capsys.readouterr().err
+    assert f"fieldproof: Skipped: {sentence}\n" in err
+    assert "Nothing was run: no scenario was left to run." in err
     assert not Path("runs").exists()
-    assert 0 == main(["run", "--all", "--json", "--quiet"])
-    out, err = capsys.readouterr()
-    assert ["quiet-hour"] == [report["scenario"] for report in json.loads(out)]
-    assert f"fieldproof: Skipped: red-hour needs {lacks}.\n" == err
-    assert 0 == main(["list"])
-    assert f"  Cannot run here: it needs {lacks}." == capsys.readouterr().out.splitlines()[-1]
-    assert 0 == main(["list", "--json"])
-    assert ["", lacks] == [story["lacks"] for story in json.loads(capsys.readouterr().out)]
-
-
-def test_a_capsule_may_need_something_too(world, capsys):
-    """The needs of a scenario.json count as those of a story do."""
-    write_document(Path("a.json"), to_json(msgspec.structs.replace(QUIET, needs=("netem",)), 1))
-    assert 69 == main(["run", "a.json"])
-    assert "a.json needs netem, which the virtual tier does not have." == told(capsys)
 
 
 # --- check, show, list ---------------------------------------------------------------------------
@@ -335,7 +310,7 @@ def test_an_empty_catalog_is_nothing(world, capsys, monkeypatch):
         ("run quiet-hour --seed -1", "argument --seed: '-1' is neither a number nor 40 hex"),
         ("run quiet-hour --fast", "unrecognized arguments: --fast; `fieldproof --help` shows"),
         ("walk", "argument COMMAND: invalid choice: 'walk'"),
-        ("", "Say what to do: list, run, check or show; `fieldproof --help` explains them."),
+        ("", "Say what to do: list, run, check, show or doctor; `fieldproof --help` expl"),
         ("check latest", "There is no latest run in runs: none has been judged there yet."),
         ("check nothing", "There is no run 'nothing', neither in runs nor as a path:"),
         ("show nothing", "There is no run 'nothing', neither in runs nor as a path:"),

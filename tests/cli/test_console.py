@@ -17,6 +17,13 @@ from fieldproof.faults import (
     PowerCut,
     at,
 )
+from fieldproof.oracle.worldfile import (
+    LineFigures,
+    LinkFigures,
+    LiveFigures,
+    MachineFigures,
+    ProcessFigures,
+)
 from fieldproof.scenario import Center, Link, Scenario, Site
 from fieldproof.verdict import (
     SCHEMA,
@@ -199,6 +206,8 @@ def test_a_ledger_that_does_not_add_up_says_so(run_dir: Path):
         ("2006-01-17T16:00Z", "2h", "─ 18:00   "),
         ("2006-01-17T16:00Z", "8h", "─ 24:00   "),
         ("2006-01-17T16:00Z", "24h", "┴"),
+        ("2006-01-17T23:58:55Z", "65s", "  2006-01-17 23:58:55 ─"),
+        ("2006-01-17T23:58:55Z", "65s", "─ 24:00:00   "),
         ("2005-12-31T00:00Z", "400d", "  2005-12-31 ─────"),
     ],
 )
@@ -216,6 +225,32 @@ def test_a_cross_stands_where_the_fault_struck(run_dir: Path):
     axis = render(report, scenario, run_dir, colour=False).splitlines()[2].split()[2]
     assert (axis.index("✕") + 1) * 4 - len(axis) in range(-3, 5)
     assert axis.replace("✕", "▒").count("▒") * 24 - len(axis) * 11 in range(24 + 1)
+
+
+LIVE = LiveFigures(
+    isolation="user, network, PID and mount namespaces",
+    links=(
+        LinkFigures(
+            "vsat",
+            "up",
+            "tun",
+            offered=40,
+            delivered=37,
+            lost_by_model=2,
+            lost_by_fault=1,
+            lost_by_machine=0,
+            asked_delay_ms=300.0,
+            asked_jitter_ms=20.0,
+            delay_p50_ms=301.23,
+            delay_p99_ms=318.4,
+            late_p99_ms=0.92,
+        ),
+        LinkFigures("vsat", "down", "tun", 3, 3, 0, 0, 0),
+    ),
+    lines=(LineFigures("daws", 14_400, 0.11, 2.3, 26.6),),
+    machine=MachineFigures(1.5, 4.0, 0.0),
+    processes=tuple(ProcessFigures(name, 12.34, 40.2) for name in ("pump", "player", "daws")),
+)
 
 
 def test_every_fault_has_words():
@@ -236,11 +271,39 @@ def test_a_fault_in_words(fault: Fault, words: str):
     assert words == describe(fault)
 
 
+def test_a_live_report_shows_what_was_achieved(run_dir: Path):
+    """Means, the latest link and the latest line each have a row, processes as many as they need;
+    figures that nobody noted are left out."""
+    report = msgspec.structs.replace(PASSED, tier="live", live=LIVE)
+    text = render(report, DAY, run_dir, colour=False)
+    assert text.startswith("three-lost-packets   live   seed 1")
+    rows = [
+        "  means     user, network, PID and mount namespaces; tun links",
+        "  links     vsat, up: asked 300 ms +-20; got p50 301.2, p99 318.4, late 0.9 ms; "
+        "3 of 40 lost (latest",
+        "            of 2)",
+        "  lines     daws, 14 400 samples: late p50 0.1, p99 2.3, max 26.6 ms",
+        "  CPU       pump 12.3 s 40 MB   player 12.3 s 40 MB   daws 12.3 s 40 MB",
+    ]
+    assert rows == [row for row in text.splitlines() if row in rows]
+    assert "means" not in render(PASSED, DAY, run_dir, colour=False)
+    assert [] == [line for line in text.splitlines() if len(line) > WIDTH and "wc -l" not in line]
+
+
+def test_a_skipped_report_says_so(run_dir: Path):
+    """A run that a system declined is neither passed nor failed."""
+    claim = ClaimResult("declined", Verdict.SKIPPED, "", "", "", "It does not do this.")
+    report = msgspec.structs.replace(PASSED, verdict=Verdict.SKIPPED, exit=5, claims=(claim,))
+    text = render(report, DAY, run_dir, colour=False)
+    assert "  SKIPPED 1 of 1" in text
+    assert "It does not do this." in text
+
+
 def test_the_catalog_as_text():
     """Each scenario has a line with its figures and its story below."""
     assert [
-        "three-lost-packets    24h from 2006-01-17T00:00Z   1 site   3 faults",
+        "three-lost-packets    24h from 2006-01-17T00:00Z   1 site   3 faults   virtual",
         "  One site-day over a satellite link loses three datagrams; reconciliation restores "
         "exactly those.",
-        "hard-december         31d from 2005-12-01T00:00Z   4 sites   9 faults",
+        "hard-december         31d from 2005-12-01T00:00Z   4 sites   9 faults   virtual",
     ] == render_list([DAY, MONTH]).splitlines()[:3]

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fieldproof_simulators.instruments.riometer import Riometer
 from fieldproof_simulators.instruments.sampling import RateSegment, SamplingClock
 
 MONTH_NS = 31 * 86_400 * 10**9
@@ -95,3 +96,10 @@ def test_absurd_drift_is_refused():
     """A drift of more than ten percent would let the jitter reorder samples."""
     with pytest.raises(ValueError, match="200000000 ppb"):
         SamplingClock(1, (RateSegment(0, 200_000_000),))
+
+
+def test_a_riometer_tells_many_instants_at_once():
+    """The instants of many samples are those of each."""
+    riometer = Riometer("daws", 3, 0)
+    k = np.arange(1000)
+    assert [riometer.instant_ns(int(each)) for each in k] == riometer.instants_ns(k).tolist()

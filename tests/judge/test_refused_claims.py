@@ -7,6 +7,7 @@ import pytest
 from fieldproof.checks import (
     archive_bytes,
     latency,
+    link_delay,
     lost_exactly,
     received_daily,
     sometimes,
@@ -25,6 +26,8 @@ from fieldproof.checks import (
         (wire_bytes, ("vsat", "nothing", 400)),
         (latency, ("daws", 1.0, math.inf)),
         (archive_bytes, ("daws", 1000, 100)),
+        (link_delay, ("vsat", 2.0, 1.0)),
+        (link_delay, ("vsat", 0.0, 1.0)),
     ],
 )
 def test_a_claim_that_cannot_fail_is_refused(claim, arguments):

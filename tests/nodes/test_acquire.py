@@ -9,8 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fieldproof_contract import SECOND_NS, LineData, LineSeconds, Monotonic, Now, Publish
-from fieldproof_reference.edge import EdgeSettings
+from fieldproof_contract import (
+    SECOND_NS,
+    LineData,
+    LineDown,
+    LineSeconds,
+    LineUp,
+    Monotonic,
+    Now,
+    Publish,
+)
+from fieldproof_reference.edge import LOST, RECORD, EdgeSettings, Lost
 from fieldproof_reference.edge.acquire import Acquire
 from fieldproof_reference.formats import xrio
 
@@ -29,9 +38,13 @@ def at(index, offset_ns=0):
     return Now(Monotonic(ns), BEGINS_UTC_NS + ns + offset_ns)
 
 
+def published(effects, topic):
+    assert all(isinstance(effect, Publish) for effect in effects)
+    return [effect.message for effect in effects if effect.topic == topic]
+
+
 def records_of(effects):
-    assert all(isinstance(effect, Publish) and effect.topic == "record" for effect in effects)
-    return [effect.message for effect in effects]
+    return published(effects, RECORD)
 
 
 def points(record):
@@ -39,15 +52,26 @@ def points(record):
     return list(zip(values[0::3], values[1::3], values[2::3], strict=True))
 
 
-def acquired(codes, offset_ns=lambda index: 0, silent=lambda index: False):
-    """The records of an instrument whose samples come one by one."""
+def started():
     node = Acquire(SETTINGS)
+    assert () == node.start(None, at(0))
+    return node
+
+
+def heard(codes, offset_ns=lambda index: 0, silent=lambda index: False):
+    """All that the node wants of an instrument whose samples come one by one."""
+    node = started()
     effects = ()
     for index, code in enumerate(codes):
         if not silent(index):
             word = LineData("riometer", words([code]))
             effects += node.receive(word, at(index, offset_ns(index)))
-    return records_of(effects)
+    return effects
+
+
+def acquired(codes, offset_ns=lambda index: 0, silent=lambda index: False):
+    """The records of that."""
+    return records_of(heard(codes, offset_ns, silent))
 
 
 def codes_of(count, seed=1):
@@ -78,7 +102,7 @@ def test_points_partition_the_samples(cuts, seed):
     codes = codes_of(9_000, seed)
     stream, source = words(codes), random.Random(seed)
     bounds = sorted([0, len(stream), *(source.randrange(len(stream)) for _ in range(cuts))])
-    node, effects = Acquire(SETTINGS), ()
+    node, effects = started(), ()
     for start, end in pairwise(bounds):
         effects += node.receive(LineData("riometer", stream[start:end]), at(end // 2))
     found = [point for record in records_of(effects) for point in points(record)]
@@ -99,9 +123,9 @@ def test_whole_seconds_give_the_points_of_their_samples(counts, seed):
         struct.pack(f"<{len(counts)}H", *counts),
         struct.pack(f"<{len(codes)}H", *codes),
     )
-    found = records_of(Acquire(SETTINGS).receive(seconds, at(0)))
-    heard = iter(list(recomputed(codes, [count for count in counts if count])))
-    expected = [next(heard) if count else (0, 0, 0) for count in counts]
+    found = records_of(started().receive(seconds, at(0)))
+    filled = iter(list(recomputed(codes, [count for count in counts if count])))
+    expected = [next(filled) if count else (0, 0, 0) for count in counts]
     whole = len(counts) // 60
     assert expected[: 60 * whole] == [point for record in found for point in points(record)]
     assert [1_137_456_000 + 60 * n for n in range(whole)] == [xrio.timestamp_s(r) for r in found]
@@ -118,7 +142,7 @@ def test_words_and_whole_seconds_give_the_same_record():
         lengths.tobytes(),
         np.array(used, dtype="<u2").tobytes(),
     )
-    assert acquired(codes) == records_of(Acquire(SETTINGS).receive(seconds, at(3_600)))
+    assert acquired(codes) == records_of(started().receive(seconds, at(3_600)))
 
 
 @pytest.mark.parametrize("step_s", [-86_400, -61, -1, 1, 3_600])
@@ -165,8 +189,8 @@ def test_short_silence_is_seconds_without_samples():
     (record,) = acquired(codes, silent=lambda index: 645 <= index < 1_845)
     counts = [count for _, _, count in points(record)]
     assert [45] + 10 * [60] + 20 * [0] + 29 * [60] == counts
-    heard = codes[:645] + codes[1_845:]
-    assert list(recomputed(heard, filter(None, counts))) == [p for p in points(record) if p[2]]
+    used = codes[:645] + codes[1_845:]
+    assert list(recomputed(used, filter(None, counts))) == [p for p in points(record) if p[2]]
 
 
 def test_long_silence_ends_the_record():
@@ -187,15 +211,76 @@ def test_lost_bytes_cost_their_own_words_alone(lost):
     codes = codes_of(7_300)
     stream = words(codes)
     torn = stream[:1_000] + stream[1_000 + lost :]
-    node, effects = Acquire(SETTINGS), ()
+    node, effects = started(), ()
     for start in range(0, len(torn), 2):
         effects += node.receive(LineData("riometer", torn[start : start + 2]), at(start // 2))
     found = [point for record in records_of(effects) for point in points(record)]
-    heard = codes[:500] + codes[500 + (lost + 1) // 2 :]
-    assert list(recomputed(heard, [count for _, _, count in found])) == found
+    used = codes[:500] + codes[500 + (lost + 1) // 2 :]
+    assert list(recomputed(used, [count for _, _, count in found])) == found
+
+
+def test_a_stretch_without_a_record_is_told_as_lost():
+    """After a silence in which no record came to be, the seconds from the last record's end up to
+    and with that of the next sample are lost; what a record has as empty seconds is not."""
+    told = heard(codes_of(11_000), silent=lambda index: 645 <= index < 7_300)
+    first, second = map(xrio.timestamp_s, records_of(told))
+    assert [Lost(first + 60, second + 1, "line down")] == published(told, LOST)
+    assert [] == published(heard(codes_of(9_000), silent=lambda i: 645 <= i < 1_845), LOST)
+
+
+@pytest.mark.parametrize(("first", "seconds"), [(59, []), (60, [2]), (7_260, [122])])
+def test_a_line_that_is_silent_from_the_start_is_told_as_lost(first, seconds):
+    """A first sample a second or more after the start tells of the stretch between; one that comes
+    sooner tells of nothing, for no line speaks at once."""
+    told = heard(codes_of(first + 1), silent=lambda index: index < first)
+    (began_s, found) = at(0).utc_ns // SECOND_NS, published(told, LOST)
+    assert [Lost(began_s, began_s + each, "line down") for each in seconds] == found
+
+
+@pytest.mark.parametrize("step_s", [-86_400, -3_600, 3_600])
+def test_a_clock_that_steps_in_a_silence_leaves_a_stretch_that_makes_sense(step_s):
+    """Forward, the stretch reaches to the new time; back, it is as long as the silence was."""
+    told = heard(
+        codes_of(11_000),
+        lambda index: step_s * SECOND_NS if index >= 7_300 else 0,
+        lambda index: 645 <= index < 7_300,
+    )
+    (lost,) = published(told, LOST)
+    began_s = at(7_300).utc_ns // SECOND_NS + step_s
+    ended_s = BEGINS_UTC_NS // SECOND_NS + 60
+    assert began_s + 1 == lost.until_s
+    assert (ended_s if step_s > 0 else began_s - 61) == lost.from_s
+
+
+@pytest.mark.parametrize("event", [LineUp("riometer"), LineDown("riometer", "unplugged")])
+def test_a_line_that_comes_or_goes_costs_the_half_word_alone(event):
+    """What comes after the line was down continues no word from before; the open record goes on."""
+    codes = codes_of(7_300)
+    stream = words(codes)
+    node, effects = started(), ()
+    for index in range(len(codes)):
+        data = stream[2 * index : 2 * index + 2]
+        if index == 1_000:
+            effects += node.receive(LineData("riometer", data[:1]), at(index))
+            effects += node.receive(event, at(index))
+            data = data[1:]
+        effects += node.receive(LineData("riometer", data), at(index))
+    found = [point for record in records_of(effects) for point in points(record)]
+    used = codes[:1_000] + codes[1_001:]
+    assert 120 == len(found)
+    assert list(recomputed(used, [count for _, _, count in found])) == found
+
+
+def test_bytes_that_are_no_sample_are_counted_over_all_decoders():
+    """The figure for people goes on when the line comes up again."""
+    node = started()
+    for data in (b"\xff\xff", b"\x01"):
+        node.receive(LineData("riometer", data), at(0))
+        node.receive(LineUp("riometer"), at(0))
+    assert {"bytes discarded": 3} == node.figures()
 
 
 def test_other_events_and_the_clock_change_nothing():
     """The line is the only thing that this node hears."""
-    node = Acquire(SETTINGS)
+    node = started()
     assert ((), None) == (node.advance(at(0)), node.deadline())

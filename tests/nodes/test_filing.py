@@ -4,8 +4,19 @@ import random
 
 import pytest
 
-from fieldproof_contract import Append, Remove, Replace, Sync, Topic, Truncate
-from fieldproof_reference.edge import FILED, RECORD, Filed
+from fieldproof_contract import (
+    Append,
+    Failed,
+    Monotonic,
+    Now,
+    Remove,
+    Replace,
+    Stop,
+    Sync,
+    Topic,
+    Truncate,
+)
+from fieldproof_reference.edge import FILED, LOST, RECORD, Filed, Lost
 from fieldproof_reference.edge.filing import MOST_WAITING, Filing
 from fieldproof_reference.formats import xrio
 
@@ -135,6 +146,9 @@ def test_beyond_a_day_the_oldest_is_dropped_and_named(kit):
     tell(host, *(kit.record(n) for n in range(MOST_WAITING + 2)))
     said = [(log.what, log.detail["first_s"] - kit.DAY_S) for log in host.logs]
     assert [("record dropped", 0), ("record dropped", 1)] == said
+    lost = [effect.message for effect in host.published if effect.topic == LOST]
+    firsts = [kit.DAY_S, kit.DAY_S + 1]
+    assert [Lost(first_s, first_s + 60, "dropped") for first_s in firsts] == lost
     host.disk.refuses = lambda effect: False
     world.run(30)
     assert MOST_WAITING == len(told(host))
@@ -151,6 +165,54 @@ def test_a_failed_sync_is_tried_again(kit):
     world.run(11)
     assert 3 == len(told(host))
     assert b"".join(records) == host.disk.files[kit.path(0)]
+
+
+def now(seconds=0):
+    return Now(Monotonic(seconds * 10**9), seconds * 10**9)
+
+
+def test_an_end_in_good_order_leaves_nothing_in_memory(kit):
+    """At a stop all that waits is asked for at once, in order, with a sync of every file that was
+    touched, also of the one whose sync is still awaited."""
+    records = [kit.record(second) for second in (3_480, 3_540, 3_600)]
+    disk = kit.Disk()
+    node = Filing(kit.EDGE)
+    node.start(disk, now())
+    wanted = [node.receive(Topic(RECORD, record), now()) for record in records]
+    assert [(Append(kit.path(0), records[0]), Sync((kit.path(0),))), (), ()] == wanted
+    disk.perform(wanted[0][0])
+    *appends, sync = node.receive(Stop(), now(1))
+    assert [Append(kit.path(0), records[1]), Append(kit.path(1), records[2])] == appends
+    assert {kit.path(0), kit.path(1)} == set(sync.paths)
+    assert 2 == len(sync.paths)
+
+
+def test_an_end_with_a_disk_that_failed_tries_once_more(kit):
+    """A record that waits for a disk that took no more is asked for again at a stop, after the torn
+    tail that could not be moved; without anything to do nothing is asked for."""
+    whole, torn = kit.record(3_540), kit.record(3_600)[:100]
+    disk = kit.Disk({kit.path(0): whole + torn})
+    node = Filing(kit.EDGE)
+    (replace, *_) = node.start(disk, now())
+    node.receive(Failed(replace, "No space left on device."), now())
+    assert () == node.receive(Topic(RECORD, kit.record(3_599)), now(1))
+    kinds = [type(effect).__name__ for effect in node.receive(Stop(), now(2))]
+    assert ["Replace", "Truncate", "Log", "Append", "Sync"] == kinds
+    idle = Filing(kit.EDGE)
+    idle.start(kit.Disk(), now())
+    assert () == idle.receive(Stop(), now())
+
+
+def test_people_are_told_how_filing_goes(kit):
+    """The figures count what is durable, name the newest record, and count what waits."""
+    world, host = edge_with(kit)
+    (node,) = host.nodes
+    assert {"records filed": 0, "newest": "none", "waiting": 0} == node.figures()
+    tell(host, kit.record(60), kit.record(120))
+    assert 2 == node.figures()["waiting"]
+    world.run(1)
+    expected = {"records filed": 2, "newest": "2006-01-17T00:02:00", "waiting": 0}
+    assert expected == node.figures()
 
 
 def test_power_cuts_take_nothing_that_was_told(kit):

@@ -19,6 +19,8 @@ from fieldproof_reference.formats import idx, trees, xrio
 
 BEGINS_MINUTE, LAST_MINUTE = 22 * 60, 24 * 60
 SETTLING_S = 27 * 3_600
+REPAIR_S = 177
+"""After midnight, when the edge's word on the day comes, and with it the repair."""
 
 percents = st.sampled_from([0, 0, 3, 20, 60])
 
@@ -64,6 +66,9 @@ class Evening:
     def carry(self, port, data):
         """The fate of a datagram: lost, doubled, delayed or damaged, until it is quiet."""
         hours = (self.world.utc_ns() // SECOND_NS - self.kit.DAY_S) / 3_600
+        if port == ports.MANIFEST and hours < 24 + REPAIR_S / 3_600:  # all of the day has come then
+            until_s = self.kit.DAY_S + 86_400 + REPAIR_S
+            return [(until_s * SECOND_NS - self.world.utc_ns(), data)]
         if hours > 27 or (port != ports.TELEMETRY and hours < 24):
             return [(self.kit.DELAY_NS, data)]
         loss, doubling, disorder, damage = (100 * self.source.random() < p for p in self.percents)

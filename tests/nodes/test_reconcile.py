@@ -142,7 +142,7 @@ def test_the_first_step_that_does_not_do_leads_to_whole_hours(kit):
 def test_an_edge_that_changed_after_its_manifest_is_asked_for_all_hours(kit):
     """Where neither gaps nor suspect hours lead to the digest, all hours do."""
     world, edge, center = world_with(kit, day_files(kit), without(kit, 1_290))
-    world.run(60 + 100)
+    world.run(60 + 75.1)  # the manifest is on its way
     edge.disk.files[kit.path(23)] += kit.record(86_399)
     world.run(600)
     assert proven(kit, edge, center)

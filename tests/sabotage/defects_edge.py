@@ -348,7 +348,7 @@ DEFECTS = (
             starts="2006-01-17T00:00Z",
             lasts="25h",
             reconciles=True,
-            phase_s=1,  # records end while the answer is on its way, three minutes after midnight
+            phase_s=15,  # records end while the answer is on its way, as the day is closed
         ),
     ),
     Defect(

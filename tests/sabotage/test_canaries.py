@@ -21,7 +21,7 @@ from fieldproof.scenario import Link, StatusMonitor
 from fieldproof.verdict import Exit, Verdict
 from fieldproof_simulators.instruments.riometer import Riometer
 from fieldproof_simulators.lines.feed import SecondsFeed
-from fieldproof_simulators.links import virtual
+from fieldproof_simulators.links import fates, virtual
 from fieldproof_simulators.machines.clock import HostClock
 from fieldproof_simulators.machines.host import Host
 
@@ -195,7 +195,7 @@ def test_an_oracle_that_sees_an_empty_archive_is_noticed(broken, tmp_path):
 def test_an_unseeded_number_shows_in_a_second_run(is_seeded, broken, tmp_path):
     """Two runs of one seed differ in their log and their generators where one draw is unseeded."""
     if not is_seeded:
-        broken(virtual, "child_seed", lambda seed, *args: secrets.randbits(63))
+        broken(fates, "child_seed", lambda seed, *args: secrets.randbits(63))
     scenario = replace(NIGHT, links=(Link("vsat", "certus-350"),), checks=(ACCOUNTED,))
     runs = []
     for name in ("one", "two"):
@@ -208,7 +208,7 @@ def test_an_unseeded_number_shows_in_a_second_run(is_seeded, broken, tmp_path):
 
 def test_an_unseeded_number_makes_the_second_run_undecided(broken, tmp_path):
     """The second of two equal runs beside each other is a harness fault where they differ."""
-    broken(virtual, "child_seed", lambda seed, *args: secrets.randbits(63))
+    broken(fates, "child_seed", lambda seed, *args: secrets.randbits(63))
     scenario = replace(NIGHT, links=(Link("vsat", "certus-350"),), checks=(ACCOUNTED,))
     codes = []
     for number in (1, 2):

@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+COPIED = (
+    *("ci/run", "ci/depends.txt", "ci/netem-guest/depends.txt"),
+    *("requirements.lock", "pyproject.toml"),
+)
 STAND_INS = {
     "python3": """#!/bin/sh
 case "$*" in
@@ -35,6 +39,9 @@ echo "$USER_ID"
 }
 
 
+ECHO = 'for word; do echo "$word"; done'
+
+
 class Machine:
     """A copy of the tree on a machine of stand-ins."""
 
@@ -53,9 +60,15 @@ class Machine:
         for name, text in STAND_INS.items():
             (tree / "bin" / name).write_text(text)
             (tree / "bin" / name).chmod(0o755)
-        for name in ("ci/run", "ci/depends.txt", "requirements.lock", "pyproject.toml"):
+        (tree / "ci" / "netem-guest").mkdir()
+        for name in COPIED:
             shutil.copy(ROOT / name, tree / name)
         (tree / "can-make-venv").touch()
+
+    def add(self, name: str, text: str) -> None:
+        """Makes a program of the tree or of the machine."""
+        (self.tree / name).write_text(f"#!/bin/sh\n{text}\n")
+        (self.tree / name).chmod(0o755)
 
     def begin(self, *words: str) -> subprocess.Popen[str]:
         """Starts ci/run from another folder."""
@@ -201,8 +214,37 @@ def test_wrong_usage_shows_the_usage(machine, words):
 
 def test_the_options_of_test_reach_pytest(machine):
     """--fast, --strict and pytest's own arguments are passed on, in their order."""
-    pytest_stand_in = machine.tree / "bin" / "pytest"
-    pytest_stand_in.write_text('#!/bin/sh\nfor word; do echo "$word"; done\n')
-    pytest_stand_in.chmod(0o755)
+    machine.add("bin/pytest", ECHO)
     _, out, _ = machine.run("test", "--fast", "tests/x y", "--strict")
     assert ["-m", "not slow", "tests/x y", "--strict-tools"] == out.splitlines()[-4:]
+
+
+def test_the_guest_is_fetched_before_its_tests_run(machine):
+    """test-netem gets the guest's packages, then runs the tests that boot it, and no others."""
+    (machine.tree / "ci" / "netem-guest" / "depends.txt").write_text("dash sh the guest's shell\n")
+    machine.add("ci/netem-guest/fetch", 'echo fetched >>"$TREE/calls"')
+    machine.add("bin/pytest", ECHO)
+    code, out, _ = machine.run("test-netem", "-x")
+    assert (0, ["--quiet", "--guest", "tests/netem_guest", "-x"]) == (code, out.splitlines())
+    assert "fetched" == machine.calls()[0]
+
+
+def test_a_machine_that_cannot_have_the_guest_says_so(machine):
+    """Where a tool or the packages are missing, test-netem ends with 69 and makes nothing."""
+    table = machine.tree / "ci" / "netem-guest" / "depends.txt"
+    table.write_text("gone-utils gone the machine\naway away its shell\n")
+    code, _, err = machine.run("test-netem")
+    assert (69, True) == (code, err.endswith("as root: apt-get install gone-utils away\n"))
+    table.write_text("dash sh the guest's shell\n")
+    machine.add("ci/netem-guest/fetch", "exit 69")
+    assert (69, []) == (machine.run("test-netem")[0], machine.calls())
+
+
+def test_the_guests_tools_are_named(machine):
+    """The table of the guest has a row for each program that its scripts start."""
+    table = (machine.tree / "ci" / "netem-guest" / "depends.txt").read_text()
+    rows = [line.split()[1] for line in table.splitlines() if not line.startswith("#")]
+    scripts = "".join(
+        (ROOT / "ci" / "netem-guest" / name).read_text() for name in ("boot", "fetch")
+    )
+    assert [] == [tool for tool in rows if tool != "-" and tool not in scripts]

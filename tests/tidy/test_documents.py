@@ -22,12 +22,16 @@ from fieldproof.verdict import Verdict
 ROOT = Path(__file__).parents[2]
 ROOMS = ("reference", "simulators", "scenarios", "tests", "benchmarks", "ci")
 PACKAGES = ("reference", "simulators", "scenarios")
-DOCUMENTS = (*sorted(ROOT.glob("*.md")), *(ROOT / room / "README.md" for room in ROOMS))
+DOCUMENTS = (
+    *sorted(ROOT.glob("*.md")),
+    *(ROOT / room / "README.md" for room in ROOMS),
+    ROOT / "scenarios" / "THIRD-PARTY.md",
+)
 PICTURED = "dawson-three-lost-packets"
 EXAMPLE = "evening-outage"  # the scenario that README.md tells its reader to write
 TO_BE_WRITTEN = "scenarios/fieldproof/catalog/evening_outage.py"
-CI_COMMANDS = ("demo", "test", "depends", "lock")
-FIELDPROOF_COMMANDS = ("list", "run", "check", "show")
+CI_COMMANDS = ("demo", "test", "test-netem", "depends", "lock")
+FIELDPROOF_COMMANDS = ("list", "run", "check", "show", "doctor")
 
 
 # --- what documents say ---------------------------------------------------------------------------

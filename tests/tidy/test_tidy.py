@@ -30,6 +30,7 @@ PURE = (
 REAL_TIME = tuple(
     f"scenarios/fieldproof/{name}.py" for name in ("cli", "console", "progress", "run", "store")
 )
+THIRD_PARTY = "scenarios/third_party/"
 NONDETERMINISTIC = {"os", "random", "secrets", "time", "uuid"}
 OUTSIDE = NONDETERMINISTIC | {"asyncio", "socket", "subprocess", "threading"}
 FILE_CAP, FUNCTION_CAP, MEDIAN_CAP, WIDTH = 500, 60, 150, 100
@@ -80,8 +81,11 @@ def is_pure(path: str) -> bool:
 
 
 def is_virtual(path: str) -> bool:
-    """A part of the simulated world or of its judges; REAL_TIME names the harness's own rim."""
-    return path.startswith(SHIPPED[1:]) and is_python(path) and path not in REAL_TIME
+    """A part of the simulated world or of its judges. What touches the machine lies in a folder
+    named `live`, and an example of somebody's system is no part; REAL_TIME names the harness's own
+    rim."""
+    is_real = "/live/" in path or path.startswith(THIRD_PARTY) or path in REAL_TIME
+    return path.startswith(SHIPPED[1:]) and is_python(path) and not is_real
 
 
 def is_test(path: str) -> bool:

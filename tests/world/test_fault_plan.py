@@ -8,12 +8,16 @@ import pytest
 
 from fieldproof import catalog
 from fieldproof.faults import (
+    BurstLoss,
     CenterDown,
     ClockDrift,
     ClockStep,
+    Cooked,
     DeadPreamplifier,
     DiskFull,
+    DropBytes,
     Freeze,
+    Garble,
     Kill,
     Lose,
     MoveAddress,
@@ -21,12 +25,14 @@ from fieldproof.faults import (
     PowerCut,
     Reorder,
     RotRecord,
+    Stall,
     Timed,
+    Unplug,
     at,
 )
 from fieldproof.plan import check, plan
 from fieldproof.run import run
-from fieldproof.scenario import LEAD_S, Center, Link, Riometer, Scenario, Site
+from fieldproof.scenario import Center, Link, Riometer, Scenario, Site, StatusMonitor
 from fieldproof.wellformed import MalformedScenario
 from fieldproof_contract import SECOND_NS
 from fieldproof_simulators.machines.clock import TrueUtc
@@ -50,9 +56,10 @@ def varied(**changes) -> Scenario:
     return msgspec.structs.replace(BASE, **changes)
 
 
-def planned(scenario: Scenario) -> list:
+def planned(scenario: Scenario, tier: str = "virtual") -> list:
     """The plan of a scenario on the clock of its world."""
-    return plan(scenario, TrueUtc((scenario.starts_utc_s - LEAD_S) * SECOND_NS))
+    begins_utc_ns = (scenario.starts_utc_s - scenario.lead_s) * SECOND_NS
+    return plan(scenario, TrueUtc(begins_utc_ns), tier)
 
 
 def test_faults_are_planned_in_true_time():
@@ -74,8 +81,9 @@ def test_a_leap_second_delays_what_comes_after_it():
 def test_every_story_can_be_planned(name: str):
     """No story of the catalog asks for what cannot be carried out."""
     scenario = catalog.load(name)
-    check(scenario)
-    assert len(scenario.faults) == len(planned(scenario))
+    for tier in scenario.tiers:
+        check(scenario, tier)
+        assert len(scenario.faults) == len(planned(scenario, tier))
 
 
 KILL = at("12:20", Kill("daws", restart_after_s=60))
@@ -99,6 +107,13 @@ KILL = at("12:20", Kill("daws", restart_after_s=60))
             at("12:30", MoveAddress("daws", "1.2.3.4")),
         ),
         (at("12:20", Freeze("center"), until="12:30"),),
+        (
+            at("12:20", Stall("daws"), until="12:30"),
+            at("12:25", Garble("daws"), until="12:35"),
+            at("12:26", Unplug("daws"), until="12:27"),
+            at("12:26", DropBytes("daws", 5)),
+            at("12:26", BurstLoss("fsmi", 5)),
+        ),
     ],
 )
 def test_what_can_happen_together_is_planned(faults: tuple[Timed, ...]):
@@ -155,6 +170,18 @@ def test_what_can_happen_together_is_planned(faults: tuple[Timed, ...]):
         ((at("13:09", Kill("daws", 661)),), "Kill at 13:09 .* is not over"),
         ((at("13:09", Reorder("vsat", count=8, by_s=181)),), "Reorder at 13:09 .* is not over"),
         ((at("12:20", Reorder("vsat", by_s=40_000)),), "Reorder at 12:20 .* is not over"),
+        (
+            (
+                at("12:20", Unplug("daws"), until="12:30"),
+                at("12:25", Cooked("daws"), until="12:26"),
+            ),
+            "Cooked at 12:25 .* strikes daws before Unplug at 12:20 is over there",
+        ),
+        (
+            (at("12:20", DropBytes("daws", 1000)), at("12:22", BurstLoss("daws"))),
+            "BurstLoss at 12:22 .* strikes daws before DropBytes at 12:20",
+        ),
+        ((at("12:20", DropBytes("center")),), "DropBytes at 12:20 .* names the center center"),
         ((at("12:20", Freeze("daws"), until="12:21"),), "Freeze at 12:20 .* `words` only"),
         ((at("12:20", CenterDown("daws"), until="12:21"),), "names daws: the center is center"),
         ((at("12:20", RotRecord("center")),), "RotRecord at 12:20 .* names the center center"),
@@ -174,6 +201,34 @@ def test_what_cannot_be_carried_out_is_refused(faults: tuple[Timed, ...], senten
     with pytest.raises(ValueError, match=sentence) as caught:
         planned(varied(faults=faults))
     assert re.fullmatch(r"[^\n]*\.", str(caught.value))
+
+
+def test_a_short_lead_lets_faults_begin_with_the_span():
+    """Hosts boot at once where the lead is short, and a fault may strike when the span starts."""
+    faults = (at("12:10", Lose("vsat")),)
+    assert [10 * SECOND_NS] == [item.at_ns for item in planned(varied(faults=faults, lead="10s"))]
+    with pytest.raises(ValueError, match=r"Lose at 12:09:59 .* is not over"):
+        planned(varied(faults=(at("12:09:59", Lose("vsat")),), lead="10s"))
+
+
+def test_a_live_line_can_always_be_frozen():
+    """In the live tier every word crosses the line, whatever the scenario says."""
+    faults = (at("12:20", Freeze("daws"), until="12:21"),)
+    assert 1 == len(planned(varied(faults=faults), "live"))
+
+
+def test_a_line_that_is_not_there_cannot_be_hurt():
+    """A site without a riometer has no serial line."""
+    site = Site("daws", via="vsat", instruments=(StatusMonitor(),))
+    faults = (at("12:20", DropBytes("daws")),)
+    with pytest.raises(ValueError, match=r"names daws, which has no riometer"):
+        planned(varied(nodes=(site, Center()), faults=faults))
+
+
+def test_a_tier_that_a_scenario_lacks_is_refused():
+    """No world is built of a scenario in a tier that it does not name."""
+    with pytest.raises(MalformedScenario, match="does not run in the tier live; it has virtual"):
+        check(BASE, "live")
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,12 @@
 receive     every datagram, good or bad -> raw .dat and .idx files by arrival
 validate    new raw records -> canonical hour files, or quarantine; flags
 reconcile   manifests and gaps -> repair, proof by digest, promotion
+fetch       the same for sites whose archive is served by HTTP: closed hours, byte ranges
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from fieldproof_contract import Address
 
@@ -18,10 +19,17 @@ PROMOTED = "promoted"
 """Topic: hour files were changed by reconciliation (`Promoted`)."""
 
 CONFIRMED = "confirmed"
-"""Topic: a site's day is proven identical to the edge's (`SiteDay`)."""
+"""Topic: a day or an hour of a site is proven identical to the edge's (`SiteDay`, `SiteHour`)."""
 
 REOPENED = "reopened"
-"""Topic: the edge has changed a proven day (`SiteDay`)."""
+"""Topic: the edge has changed a proven day or hour (`SiteDay`, `SiteHour`)."""
+
+DOUBTED = "doubted"
+"""Topic: a valid record came that its proven hour does not hold (`SiteHour`)."""
+
+Method: TypeAlias = Literal["repair", "http-range", "none"]
+"""How a site's days become the edge's: by our repair protocol, from an archive that is served by
+HTTP, or not at all."""
 
 
 class SiteDay(NamedTuple):
@@ -29,6 +37,18 @@ class SiteDay(NamedTuple):
 
     site: str
     day: int
+
+
+class SiteHour(NamedTuple):
+    """A site and a UTC hour, counted from 1970-01-01."""
+
+    site: str
+    hour: int
+
+    @property
+    def day(self) -> SiteDay:
+        """The day that it is of."""
+        return SiteDay(self.site, self.hour // 24)
 
 
 class Promoted(NamedTuple):
@@ -43,6 +63,8 @@ class EdgeAtCenter:
 
     key: bytes  # shared with the edge
     repair: Address  # where to ask until an authentic manifest says better
+    reconcile: Method = "repair"
+    fetch_from: Address | None = None  # what serves its archive; None: the edge's own server
 
 
 @dataclass(frozen=True, slots=True)

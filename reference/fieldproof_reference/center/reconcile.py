@@ -10,10 +10,13 @@ The laws:
 3. What loses its place goes to quarantine (I3); what gains one is noted with its origin (I4).
 4. A request is repeated with doubling back-off until it is answered; a piece of an answer is
    progress and resets the wait. Nobody gives up on a day.
+5. A day has its case when its manifest is here and it has ended by this clock; a day of which no
+   manifest came has it `GRACE_NS` after its end.
+6. Only sites whose method is "repair" are this node's.
 
 The life of a case (one site, one closed day):
 
-    waiting  -- time --------------------------> compared
+    waiting  -- manifest, or time -------------> compared
     compared -- digest as in the manifest -----> synced
     compared -- otherwise ---------------------> asked (gaps by cadence)
     asked    -- no answer in time -------------> asked (the same, later)
@@ -88,7 +91,8 @@ DAY_NS = DAY_S * SECOND_NS
 LOOK_NS = 3600 * SECOND_NS
 
 GRACE_NS = 180 * SECOND_NS
-"""After the end of a day: edges close hours 75 s after their end, links take seconds."""
+"""How long after the end of a day its manifest may still come: edges close hours 75 s after their
+end, links take seconds."""
 
 PATIENCE_NS = 2 * SECOND_NS
 DARK_PATIENCE_NS = 600 * SECOND_NS
@@ -138,8 +142,10 @@ class Reconcile:
     """The node that makes days whole."""
 
     def __init__(self, settings: CenterSettings) -> None:
-        self._sites = settings.sites
-        self._repair = {site: known.repair for site, known in settings.sites.items()}
+        self._sites = {
+            site: known for site, known in settings.sites.items() if known.reconcile == "repair"
+        }
+        self._repair = {site: known.repair for site, known in self._sites.items()}
         self._cases: dict[SiteDay, Case] = {}
         self._confirmed: set[SiteDay] = set()
         self._manifests: dict[SiteDay, Manifest] = {}  # of days that have no case yet
@@ -222,7 +228,7 @@ class Reconcile:
             self._renew(self._cases[of], manifest)
         elif of not in self._confirmed and 0 <= self._day - of.day <= MEMORY_DAYS:
             self._manifests[of] = manifest
-            if of.day < self._day:
+            if of.day < now.utc_ns // DAY_NS:
                 self._open(of, now)
         for case in self._cases.values():
             if case.of.site == site:

@@ -6,8 +6,8 @@ The laws:
    one second, each content once (T1, T2). So it depends on what came and not on the order in which
    it came: one that is later than all others is appended, one that is late is put in by replacing
    the file.
-2. A day that is proven identical to the edge's (`close`) is not changed here any more: what comes
-   for it later is either there already or refused.
+2. A day or an hour that is proven identical to the edge's (`close`) is not changed here any more:
+   what comes for it later is either there already or refused.
 3. Nothing here is synced, because all of it can be made again from the raw tree; the proof of a day
    syncs its files. After a crash a half-written record at the end of a file of an open day is
    dropped: the raw tree has it whole, and validation brings it again.
@@ -17,9 +17,9 @@ from collections import OrderedDict
 from enum import Enum
 
 from fieldproof_contract import Append, DiskView, Effects, Replace
-from fieldproof_reference.center import SiteDay
+from fieldproof_reference.center import SiteDay, SiteHour
 from fieldproof_reference.formats import trees, xrio
-from fieldproof_reference.formats.days import DAY_S
+from fieldproof_reference.formats.days import HOUR_S
 
 MOST_FILES = 96
 """Hour files kept in mind: the open and the last hours of some forty sites (2 MB)."""
@@ -29,7 +29,7 @@ class Refused(Enum):
     """Why a record was not filed."""
 
     DUPLICATE = "duplicate"
-    CLOSED = "after proof"  # its day is proven, and it is not in it
+    CLOSED = "after proof"  # its day or hour is proven, and it is not in it
 
 
 class _HourFile:
@@ -50,14 +50,22 @@ class Shelf:
         self._disk = disk
         self._files: OrderedDict[str, _HourFile] = OrderedDict()
         self._closed: set[SiteDay] = set()
+        self._closed_hours: set[SiteHour] = set()
 
-    def close(self, proven: SiteDay) -> None:
-        """A day is proven."""
-        self._closed.add(proven)
+    def close(self, proven: SiteDay | SiteHour) -> None:
+        """A day or an hour is proven."""
+        if isinstance(proven, SiteDay):
+            self._closed.add(proven)
+        else:
+            self._closed_hours.add(proven)
 
-    def reopen(self, day: SiteDay) -> None:
-        """A proven day has changed at the edge."""
-        self._closed.discard(day)
+    def reopen(self, changed: SiteDay | SiteHour) -> None:
+        """A proven day or hour has changed at the edge."""
+        if isinstance(changed, SiteDay):
+            self._closed.discard(changed)
+        else:
+            self._closed_hours.discard(changed)
+            self._closed.discard(changed.day)
 
     def forget(self, path: str) -> None:
         """Somebody else changed the file."""
@@ -77,7 +85,8 @@ class Shelf:
         """File a valid record of `site`, or refuse it; what it takes, in both cases."""
         first_s = xrio.timestamp_s(record)
         path = trees.hour_path(site, first_s)
-        closed = SiteDay(site, first_s // DAY_S) in self._closed
+        hour = SiteHour(site, first_s // HOUR_S)
+        closed = hour in self._closed_hours or hour.day in self._closed
         effects: Effects = ()
         file = self._files.get(path)
         if file is None:

@@ -12,6 +12,8 @@ The laws:
    duplicate, so a replay of the raw tree gives the same canonical tree (I7).
    It does so, too, when the disk refuses something: what should have followed was not done.
 6. Hour files that reconciliation changed are validated again (R1-41).
+7. A record that its proven hour does not hold is quarantined, and puts the proof in doubt: the edge
+   may have filed it late. Who proved the hour hears of it (T3).
 """
 
 from collections.abc import Iterable
@@ -25,25 +27,28 @@ from fieldproof_contract import (
     Log,
     Monotonic,
     Now,
+    Publish,
     Topic,
 )
 from fieldproof_reference import ports
 from fieldproof_reference.center import (
     ARRIVED,
     CONFIRMED,
+    DOUBTED,
     PROMOTED,
     REOPENED,
     CenterSettings,
     Promoted,
     SiteDay,
+    SiteHour,
 )
 from fieldproof_reference.center.notes import mended, note
-from fieldproof_reference.center.provenance import confirmed_days
+from fieldproof_reference.center.provenance import confirmed_days, proven_hours
 from fieldproof_reference.center.quarantine import quarantine
 from fieldproof_reference.center.receive import data_path, recent_index_paths
 from fieldproof_reference.center.shelf import Refused, Shelf
 from fieldproof_reference.formats import Malformed, idx, trees, xrio
-from fieldproof_reference.formats.days import DAY_S, day_text
+from fieldproof_reference.formats.days import DAY_S, HOUR_S, day_text
 
 LOOK_NS = 10 * SECOND_NS
 WINDOW_S = 26 * 3600
@@ -54,6 +59,7 @@ class Validate:
 
     def __init__(self, settings: CenterSettings) -> None:
         self._sites = frozenset(settings.sites)
+        self._by_hours = [s for s, known in settings.sites.items() if known.reconcile != "repair"]
         self._news: dict[str, None] = {}  # index paths, in order of arrival
         self._pointers: dict[str, int] = {}  # index path: bytes of it that were read
         self._refused: set[tuple[str, bytes]] = set()  # in this look: not yet seen on the disk
@@ -67,6 +73,8 @@ class Validate:
         self._shelf = Shelf(disk)
         for confirmed in confirmed_days(disk, self._sites, now):
             self._shelf.close(confirmed)
+        for proven in proven_hours(disk, self._by_hours, now):
+            self._shelf.close(proven)
         self._read_again(now)
         return mended(disk, "flags", now) + mended(disk, "quarantine", now)
 
@@ -75,9 +83,9 @@ class Validate:
         match event:
             case Topic(topic, str() as path) if topic == ARRIVED:
                 self._note(path, now)
-            case Topic(topic, SiteDay() as confirmed) if topic == CONFIRMED:
+            case Topic(topic, (SiteDay() | SiteHour()) as confirmed) if topic == CONFIRMED:
                 self._shelf.close(confirmed)
-            case Topic(topic, SiteDay() as reopened) if topic == REOPENED:
+            case Topic(topic, (SiteDay() | SiteHour()) as reopened) if topic == REOPENED:
                 self._shelf.reopen(reopened)
             case Topic(topic, Promoted(paths)) if topic == PROMOTED:
                 return tuple(effect for path in paths for effect in self._again(path, now))
@@ -134,6 +142,7 @@ class Validate:
             if refused is Refused.DUPLICATE:
                 return effects
             reason = refused.value
+            effects += (Publish(DOUBTED, SiteHour(site, xrio.timestamp_s(data) // HOUR_S)),)
         if (reason, data) in self._refused:
             return effects
         self._refused.add((reason, data))

@@ -2,6 +2,7 @@
 
 acquire   serial words -> seconds -> records of 60 seconds
 filing    records -> hour files, synced
+lives     what is in no record -> declared losses, synced
 transmit  each new record -> one UDP datagram
 declare   closed hours and days -> digests, one manifest a day
 answer    repair requests -> what the day's files hold
@@ -9,7 +10,7 @@ status    a second telemetry stream
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from fieldproof_contract import Address
 
@@ -19,6 +20,11 @@ RECORD = "record"
 FILED = "filed"
 """Topic: a record is on the disk and durable (`Filed`)."""
 
+LOST = "lost"
+"""Topic: samples that were missed, or dropped, are in no record (`Lost`)."""
+
+Why: TypeAlias = Literal["killed", "stopped", "line down", "dropped"]
+
 
 class Filed(NamedTuple):
     """Where a durable record lies."""
@@ -26,6 +32,14 @@ class Filed(NamedTuple):
     path: str
     offset: int
     size: int
+
+
+class Lost(NamedTuple):
+    """UTC seconds of the host's own clock, half-open, samples of which are in no record."""
+
+    from_s: int
+    until_s: int
+    why: Why
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 The laws:
 
 1. Samples are used in the order in which they came, each exactly once: the points of a site
-   partition its sample sequence. Only a death of the process loses the open record.
+   partition its sample sequence. Only the end of the process loses the open record.
 2. A record begins with the first sample after the last record's end, and lasts 60 seconds of
    monotonic time. It is not tied to minutes (R1-08).
 3. UTC is looked at once per record, at its beginning: the record is labelled with the UTC second
@@ -13,11 +13,18 @@ The laws:
    sample lies in.
 4. Samples that were read together are taken as 1/60 s apart, the last of them as just arrived.
 5. A second without samples is a point of zero samples (npoints 0). A record that would be nothing
-   but such points does not come to be: it begins with the next sample instead.
+   but such points does not come to be: it begins with the next sample instead, and the stretch
+   between is told as lost (`LOST`). Where the clock went back meanwhile, the stretch is as long
+   before that sample as the line was silent. The same holds for a line that is silent for a second
+   or more after the start.
+6. When the line comes up or goes down, half a word is forgotten: what follows does not continue it.
+   The open record goes on.
 
 Averages are rounded half up: `(2 * sum + n) // (2 * n)` (the 2006 text says "average"; rounding is
 our assumption), range is maximum minus minimum of the second.
 """
+
+from collections.abc import Callable, Mapping
 
 from fieldproof_contract import (
     SECOND_NS,
@@ -25,12 +32,14 @@ from fieldproof_contract import (
     Effects,
     Event,
     LineData,
+    LineDown,
     LineSeconds,
+    LineUp,
     Monotonic,
     Now,
     Publish,
 )
-from fieldproof_reference.edge import RECORD, EdgeSettings
+from fieldproof_reference.edge import LOST, RECORD, EdgeSettings, Lost
 from fieldproof_reference.formats import xrio
 from fieldproof_reference.formats.adwords import TwoByteWords, WordDecoder
 
@@ -47,18 +56,24 @@ RECORD_POINTS_BYTES = xrio.RECORD_POINTS * xrio.POINT_BYTES
 class Acquire:
     """The node that reads the A/D converter."""
 
-    def __init__(self, settings: EdgeSettings, decoder: WordDecoder | None = None) -> None:
-        """`decoder`: how the serial words are laid out; by default our assumption of it."""
+    def __init__(
+        self, settings: EdgeSettings, decoder: Callable[[], WordDecoder] = TwoByteWords
+    ) -> None:
+        """`decoder`: makes what reads the serial words; by default our assumption of them."""
         self._site_id = settings.site.upper().encode("ascii")
-        self._decoder = decoder or TwoByteWords()
+        self._new_decoder = decoder
+        self._decoder = decoder()
+        self._discarded = 0  # bytes, by the decoders before this one
         self._points = bytearray()  # of the open record
         self._label_s = 0  # UTC second of the open record's first point
-        self._second_ends_ns: int | None = None  # monotonic; None before the first sample
+        self._second_ends_ns: int | None = None  # monotonic; None where no record is open
+        self._silent: Now | None = None  # since when no record is open; None where one is
         self._count = self._total = self._highest = 0  # of the open second
         self._lowest = NO_CODE
 
     def start(self, disk: DiskView, now: Now) -> Effects:
         """Nothing survives of an open record."""
+        self._silent = now
         return ()
 
     def receive(self, event: Event, now: Now) -> Effects:
@@ -68,6 +83,10 @@ class Acquire:
                 return self._words(data, now)
             case LineSeconds():
                 return self._seconds(event)
+            case LineUp() | LineDown():
+                self._discarded += self._decoder.discarded
+                self._decoder = self._new_decoder()
+                return ()
             case _:
                 return ()
 
@@ -78,6 +97,10 @@ class Acquire:
     def deadline(self) -> Monotonic | None:
         """None."""
         return None
+
+    def figures(self) -> Mapping[str, int | str]:
+        """For people: bytes of the line that were no sample."""
+        return {"bytes discarded": self._discarded + self._decoder.discarded}
 
     # --- single words ---
 
@@ -92,17 +115,27 @@ class Acquire:
 
     def _sample(self, code: int, monotonic_ns: int, utc_ns: int) -> Effects:
         effects: Effects = ()
-        if self._second_ends_ns is None:
-            self._latch(utc_ns // SECOND_NS, monotonic_ns, utc_ns)
         while self._second_ends_ns is not None and monotonic_ns >= self._second_ends_ns:
             effects += self._close_second(self._second_ends_ns, monotonic_ns, utc_ns)
-        if self._second_ends_ns is None:  # the line was silent for a minute or more
-            self._latch(utc_ns // SECOND_NS, monotonic_ns, utc_ns)
+        if self._second_ends_ns is None:
+            effects += self._begin(monotonic_ns, utc_ns)
         self._count += 1
         self._total += code
         self._lowest = min(self._lowest, code)
         self._highest = max(self._highest, code)
         return effects
+
+    def _begin(self, monotonic_ns: int, utc_ns: int) -> Effects:
+        """Open a record with a sample that follows none."""
+        second = utc_ns // SECOND_NS
+        self._latch(second, monotonic_ns, utc_ns)
+        since, self._silent = self._silent, None
+        if since is None or monotonic_ns - since.monotonic < SECOND_NS:
+            return ()
+        from_s = since.utc_ns // SECOND_NS
+        if from_s > second:
+            from_s = second - (monotonic_ns - since.monotonic) // SECOND_NS
+        return (Publish(LOST, Lost(from_s, second + 1, "line down")),)
 
     def _latch(self, label_s: int, monotonic_ns: int, utc_ns: int) -> None:
         """A record begins in UTC second `label_s`, by the clock as it is now."""
@@ -117,7 +150,9 @@ class Acquire:
             return ()
         record = self._take_record()
         if monotonic_ns - ended_ns >= RECORD_NS:
+            ended_utc_ns = (self._label_s + xrio.RECORD_POINTS) * SECOND_NS
             self._second_ends_ns = None
+            self._silent = Now(Monotonic(ended_ns), ended_utc_ns)
         else:
             boundary_utc_ns = utc_ns - (monotonic_ns - ended_ns)
             nearest_s = (boundary_utc_ns + SECOND_NS // 2) // SECOND_NS

@@ -9,10 +9,13 @@ The laws:
    moved to `<file>.torn` at the next start, before anything is filed: it is kept, and never built
    upon (T7).
 3. When the disk takes no more, records wait in memory, `MOST_WAITING` at most; then the oldest are
-   dropped, and the log says so.
+   dropped: the log says so, and they are told as lost (`LOST`).
+4. Where the host ends in good order, all that waits goes to the disk, in order, or as much of it as
+   the disk takes. Nobody hears of these records: reconciliation brings them.
 """
 
 from collections import deque
+from collections.abc import Mapping
 
 from fieldproof_contract import (
     SECOND_NS,
@@ -27,13 +30,15 @@ from fieldproof_contract import (
     Publish,
     Remove,
     Replace,
+    Stop,
     Sync,
     Synced,
     Topic,
     Truncate,
 )
-from fieldproof_reference.edge import FILED, RECORD, EdgeSettings, Filed
+from fieldproof_reference.edge import FILED, LOST, RECORD, EdgeSettings, Filed, Lost
 from fieldproof_reference.formats import trees, xrio
+from fieldproof_reference.formats.days import DAY_S, day_text
 
 RETRY_NS = 10 * SECOND_NS
 """How long to wait for a disk that took no more."""
@@ -58,6 +63,8 @@ class Filing:
         self._waiting: deque[bytes] = deque()
         self._in_flight: Filed | None = None
         self._retry_at: Monotonic | None = None
+        self._filed = 0  # records of this life
+        self._label_s: int | None = None  # Unix second of the newest record that was written
         self._disk: DiskView
 
     def start(self, disk: DiskView, now: Now) -> Effects:
@@ -73,12 +80,15 @@ class Filing:
                 return self._drop_oldest() + self._file_next()
             case Synced() if self._in_flight is not None:
                 filed, self._in_flight = self._in_flight, None
+                self._filed += 1
                 return (Publish(FILED, filed), *self._file_next())
             case Failed(effect, _):
                 if isinstance(effect, Append):
                     self._waiting.appendleft(effect.data)
                     self._in_flight = None
                 self._retry_at = Monotonic(now.monotonic + RETRY_NS)
+            case Stop():
+                return self._mend() + self._file_all()
         return ()
 
     def advance(self, now: Now) -> Effects:
@@ -95,13 +105,32 @@ class Filing:
         """When a disk that failed is tried again."""
         return self._retry_at
 
+    def figures(self) -> Mapping[str, int | str]:
+        """For people: records filed in this life, the newest of them, and how many wait."""
+        waiting = len(self._waiting) + (self._in_flight is not None)
+        newest = "none" if self._label_s is None else second_text(self._label_s)
+        return {"records filed": self._filed, "newest": newest, "waiting": waiting}
+
     def _file_next(self) -> Effects:
         if not self._waiting or self._in_flight is not None or self._retry_at is not None:
             return ()
         record = self._waiting.popleft()
-        path = trees.hour_path(self._site, xrio.timestamp_s(record))
+        path = self._path_of(record)
+        self._label_s = xrio.timestamp_s(record)
         self._in_flight = Filed(path, self._disk.size(path) or 0, len(record))
         return (Append(path, record), Sync((path,)))
+
+    def _file_all(self) -> Effects:
+        """All that waits, at once: the last that this node does."""
+        appends = [Append(self._path_of(record), record) for record in self._waiting]
+        self._waiting.clear()
+        paths = dict.fromkeys(append.path for append in appends)
+        if self._in_flight is not None:
+            paths[self._in_flight.path] = None
+        return (*appends, Sync(tuple(paths))) if paths else ()
+
+    def _path_of(self, record: bytes) -> str:
+        return trees.hour_path(self._site, xrio.timestamp_s(record))
 
     def _mend(self) -> Effects:
         paths = trees.site_hour_paths(self._disk.listing("riometer/"), self._site)
@@ -128,4 +157,14 @@ class Filing:
         if len(self._waiting) <= MOST_WAITING:
             return ()
         record = self._waiting.popleft()
-        return (Log("record dropped", {"first_s": xrio.timestamp_s(record), "bytes": len(record)}),)
+        from_s = xrio.timestamp_s(record)
+        lost = Lost(from_s, from_s + xrio.header(record).datapoints, "dropped")
+        said = Log("record dropped", {"first_s": from_s, "bytes": len(record)})
+        return (said, Publish(LOST, lost))
+
+
+def second_text(utc_s: int) -> str:
+    """`2006-01-17T16:24:05`."""
+    day, second = divmod(utc_s, DAY_S)
+    minute, second = divmod(second, 60)
+    return f"{day_text(day)}T{minute // 60:02d}:{minute % 60:02d}:{second:02d}"

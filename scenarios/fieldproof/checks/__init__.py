@@ -8,8 +8,15 @@ A claim that is false fails; one that cannot be judged raises, which the judge t
 from fieldproof.checks.center import InOrder, Quarantined
 from fieldproof.checks.claim import Claim
 from fieldproof.checks.conservation import Accounted, LostExactly
-from fieldproof.checks.figures import ArchiveBytes, Latency, SplitRecovered, WireBytes
+from fieldproof.checks.figures import (
+    ArchiveBytes,
+    Latency,
+    LinkDelay,
+    SplitRecovered,
+    WireBytes,
+)
 from fieldproof.checks.identity import Identical
+from fieldproof.checks.losses import Declared
 from fieldproof.checks.raw import RawUntouched, ReceivedDaily
 from fieldproof.checks.world import Sometimes, StrangersIgnored
 
@@ -18,9 +25,11 @@ __all__ = [
     "Claim",
     "accounted",
     "archive_bytes",
+    "declared",
     "identical",
     "in_order",
     "latency",
+    "link_delay",
     "lost_exactly",
     "quarantined",
     "raw_untouched",
@@ -45,6 +54,8 @@ Check = (
     | ReceivedDaily
     | SplitRecovered
     | ArchiveBytes
+    | Declared
+    | LinkDelay
 )
 """Every claim that a scenario can make."""
 
@@ -61,3 +72,5 @@ strangers_ignored = StrangersIgnored
 received_daily = ReceivedDaily
 split_recovered = SplitRecovered
 archive_bytes = ArchiveBytes
+declared = Declared
+link_delay = LinkDelay

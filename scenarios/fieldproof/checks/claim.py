@@ -30,3 +30,15 @@ def result(
     """The verdict on a claim; `detail` is one sentence."""
     verdict = Verdict.PASS if holds else Verdict.FAIL
     return ClaimResult(claim.name, verdict, limit, measured, unit, detail)
+
+
+def undecided(
+    claim: Claim,
+    limit: int | float | str,
+    measured: int | float | str,
+    unit: str,
+    detail: str,
+) -> ClaimResult:
+    """A claim that cannot be judged because the machine was not good enough; `detail` is one
+    sentence. Nothing is wrong with the harness: the run may be tried again."""
+    return ClaimResult(claim.name, Verdict.UNDECIDED, limit, measured, unit, detail)

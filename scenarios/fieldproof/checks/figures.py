@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldproof.checks.claim import result
+from fieldproof.checks.claim import result, undecided
+from fieldproof.checks.machine import asked, off_target
 from fieldproof.faults import Value
 from fieldproof.oracle.trees import PURPOSES, TELEMETRY_PORT
 from fieldproof.verdict import ClaimResult
@@ -85,11 +86,49 @@ class Latency(Value, frozen=True, tag="latency"):
         holds = p50_s <= self.p50_s and p99_s <= self.p99_s
         slowest_s = delays_ns[-1] / _SECOND_NS
         said = "" if holds else f"Of {len(delays_ns)} records the slowest took {slowest_s:.3f} s."
-        return result(self, holds, limit, f"p50 {p50_s:.3f}, p99 {p99_s:.3f}", "s", said)
+        found = f"p50 {p50_s:.3f}, p99 {p99_s:.3f}"
+        if not holds and (why := off_target(evidence)):
+            return undecided(self, limit, found, "s", f"{why} {said}")
+        return result(self, holds, limit, found, "s", said)
 
 
 def _nearest_rank(ordered: NDArray[np.int64], percent: int) -> int:
     return int(ordered[-(-percent * len(ordered) // 100) - 1])
+
+
+class LinkDelay(Value, frozen=True, tag="link_delay"):
+    """How late a live link let packets go, beyond what its model asked for, in the worse of its
+    directions: what a link emulator is worth on this machine."""
+
+    link: str
+    p50_within_ms: float
+    p99_within_ms: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.p50_within_ms <= self.p99_within_ms < math.inf:
+            raise ValueError(f"{self.name} needs limits with 0 < p50 <= p99, in milliseconds.")
+
+    @property
+    def name(self) -> str:
+        """As in a report."""
+        return f"link_delay({self.link})"
+
+    def judge(self, evidence: "Evidence") -> ClaimResult:
+        """By the pump's figures."""
+        limit = f"p50 <= {self.p50_within_ms:g}, p99 <= {self.p99_within_ms:g}"
+        used = [
+            (each.late_p50_ms, each.late_p99_ms, each)
+            for each in evidence.world.links
+            if each.link == self.link and each.late_p50_ms is not None
+        ]
+        if not used:
+            return result(self, False, limit, "none", "ms", f"No packet crossed {self.link}.")
+        p50_ms = max(p50 for p50, _, _ in used if p50 is not None)
+        p99_ms = max((p99 for _, p99, _ in used if p99 is not None), default=math.inf)
+        holds = p50_ms <= self.p50_within_ms and p99_ms <= self.p99_within_ms
+        figures = used[0][2]
+        said = f"{figures.link} by {figures.backend}: {asked(figures)}, {figures.direction}."
+        return result(self, holds, limit, f"p50 {p50_ms:.2f}, p99 {p99_ms:.2f}", "ms", said)
 
 
 class ArchiveBytes(Value, frozen=True, tag="archive_bytes"):

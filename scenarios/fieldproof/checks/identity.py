@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fieldproof.checks.claim import result
+from fieldproof.checks.claim import result, undecided
+from fieldproof.checks.machine import most_late_ns, off_target
 from fieldproof.faults import Value
 from fieldproof.oracle import trees, xrio
-from fieldproof.oracle.excuses import bytes_of
+from fieldproof.oracle.clock import SECOND_NS
+from fieldproof.oracle.excuses import EDGE_NS, RECORD_NS, bytes_of
 from fieldproof.oracle.locate import NOWHERE
+from fieldproof.oracle.log import MACHINE
+from fieldproof.oracle.partition import LIVE_LATE_NS, TOLERANCE_NS
 from fieldproof.verdict import ClaimResult
 
 if TYPE_CHECKING:
@@ -101,6 +105,9 @@ class Identical(Value, frozen=True, tag="identical"):
             sums[finding.kind] += finding.points
         parts = ", ".join(f"{number} {_WHATS[kind]}" for kind, number in sorted(sums.items()))
         said = f"{parts}; first: {findings[0].said}." if findings else f"{points} points compared."
+        if findings and all(finding.is_doubtful for finding in findings):
+            why = off_target(evidence) or "The machine was late, and not now and then alone."
+            return undecided(self, 0, wrong, "deviations", f"{why} {said}")
         return result(self, not findings, 0, wrong, "deviations", said)
 
 
@@ -110,6 +117,7 @@ class _Finding(NamedTuple):
     kind: str
     points: int
     said: str
+    is_doubtful: bool = False  # a live run's machine may be to blame
 
 
 def _differences(evidence: "Evidence", site: str) -> Iterator[str]:
@@ -152,12 +160,15 @@ def _difference(path: str, left: bytes, right: bytes) -> str:
 
 def _findings(evidence: "Evidence", site: str) -> Iterator[_Finding]:
     """What is wrong with a site's archive, apart from whole seconds that are missing: those are
-    the ledger's. What a frozen host muddled is excused where the fault says so."""
-    seen = evidence.partition(site)
-    for deviation in seen.deviations:
-        if not _is_muddle(evidence, site, deviation):
+    the ledger's. What a frozen host muddled is excused where the fault says so, and times where the
+    log says that the machine was late."""
+    for deviation in evidence.partition(site).deviations:
+        if not _is_muddle(evidence, site, deviation) and not _was_heard_late(
+            evidence, site, deviation
+        ):
             said = f"{site}, {deviation.where}: {deviation.detail}"
-            yield _Finding(deviation.kind, deviation.points, said)
+            doubtful = _is_doubtful(evidence, site, deviation)
+            yield _Finding(deviation.kind, deviation.points, said, doubtful)
     for piece in evidence.skipped(site):
         samples = piece.last - piece.first
         if piece.window is None and bytes_of(samples) == 0:
@@ -206,3 +217,32 @@ def _is_muddle(evidence: "Evidence", site: str, deviation: "Deviation") -> bool:
         for window in evidence.sample_windows(site)
         if window.cause == "host frozen"
     )
+
+
+def _was_heard_late(evidence: "Evidence", site: str, deviation: "Deviation") -> bool:
+    """Whether a live run's log notes that the line or the machine was late by as much, there or
+    where the record began: its label may stay wrong to its end."""
+    if deviation.kind != "label":
+        return False
+    from_ns, until_ns = deviation.true_ns - EDGE_NS, deviation.true_ns + EDGE_NS
+    for line in evidence.log.lines["late"]:
+        late_ns = line.number("ms") * 1_000_000
+        if (
+            line.where in (site, MACHINE)
+            and from_ns <= line.ns
+            and line.ns - late_ns <= until_ns
+            and deviation.points * SECOND_NS <= RECORD_NS + SECOND_NS + late_ns
+            and deviation.off_ns <= late_ns + TOLERANCE_NS + LIVE_LATE_NS
+        ):
+            return True
+    return False
+
+
+def _is_doubtful(evidence: "Evidence", site: str, deviation: "Deviation") -> bool:
+    """Whether a wrong time may come from a machine that was late, though no one knows when."""
+    if not evidence.world.is_live or deviation.kind != "label":
+        return False
+    if off_target(evidence):
+        return True
+    most_ns = most_late_ns(evidence, site)
+    return most_ns > LIVE_LATE_NS and deviation.off_ns <= most_ns + TOLERANCE_NS

@@ -85,9 +85,10 @@ def _miscounted(evidence: "Evidence", present: Counter[str]) -> Iterator[str]:
     """What is there too often or not at all. What was sent is known by its number; of that, what
     an edge archived or a stranger sent is known by name."""
     strangers = evidence.strangers
+    unheard = evidence.doubtful_strangers - present
     expected = _delivered(evidence) + strangers.total()
     missing = expected - present.total()
-    if missing > 0 and missing > _excused(evidence):
+    if missing > 0 and missing > _excused(evidence) + unheard.total():
         yield f"{missing} of {expected} delivered datagrams are not there"
     elif missing < 0:
         yield f"{-missing} datagrams are there that no link delivered"

@@ -68,7 +68,8 @@ class LogIntact(Value, frozen=True, tag="log_intact"):
 
 
 class NodesLived(Value, frozen=True, tag="nodes_lived"):
-    """No node of the system under test ended by an exception of its own."""
+    """No node of the system under test ended by an exception of its own, and no process of it by
+    itself."""
 
     @property
     def name(self) -> str:
@@ -77,8 +78,11 @@ class NodesLived(Value, frozen=True, tag="nodes_lived"):
 
     def judge(self, evidence: "Evidence") -> ClaimResult:
         """By the log."""
-        died = evidence.log.lines["node died"]
-        said = f"First: {died[0].where} with {died[0].text('error')}." if died else ""
+        lines = evidence.log.lines
+        died = sorted((*lines["node died"], *lines["host died"]), key=lambda line: line.ns)
+        said = ""
+        if died:
+            said = f"First: {died[0].where} with {died[0].text('error') or died[0].text('how')}."
         return result(self, not died, 0, len(died), "nodes died", said)
 
 

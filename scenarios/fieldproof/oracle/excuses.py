@@ -14,10 +14,19 @@ number of datagrams) no more often than declared.
     CenterDown  open record, downtime                          what arrived while down
     Freeze      from freeze to thaw                            what arrived then
     DiskFull    open record, until there was room              -
+    Unplug      while the cable was out                        -
+    DropBytes   the time of `count` * 17 bytes, 120 a second   -
+    BurstLoss   the time of `count` + 1 bytes                  -
+    Garble, Stall, Cooked, XonXoff    as long as it lasted     -
 
 Each window is wider by `EDGE_NS` on both sides: the second that the fault broke, and the line's
 delay. A record is in flight from its write to the answer of its sync: one at a time, however much
 the disk lost, since an edge that writes on without waiting does so at its own risk.
+
+Real processes take time to start and kernels say nothing of what they drop. So in the live tier a
+window that ends with a start is longer by `STARTUP_NS`, and what met a center that was down is
+excused by its window, not by a line. What the harness's own machine lost (cause `machine`) is
+nobody's fault: it is excused here, and leaves the run undecided elsewhere.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,8 +42,20 @@ EDGE_NS = SECOND_NS + SECOND_NS // 10
 IN_FLIGHT_NS = 5 * SECOND_NS
 """How long after its end a record may still be on the way from the edge to the raw tree."""
 
+STARTUP_NS = 5 * SECOND_NS
+"""How long a real system may take from its start, or from the return of its port, until it hears
+everything: our assumption, an interpreter and its imports on a busy machine."""
+
 RATE_HZ = 60
-_SLACK_NS = 1_000_000  # fault times are decimal fractions of seconds
+BYTE_NS = SECOND_NS // (2 * RATE_HZ)
+"""Two bytes for each sample: the distance of bytes on the line of an A/D converter."""
+
+DROP_EVERY_BYTES = 17
+"""Single bytes are lost with up to 16 whole ones between them."""
+
+SLACK_NS = 1_000_000  # fault times are decimal fractions of seconds
+LIVE_SLACK_NS = SECOND_NS // 4
+"""How long an order may be on its way to the process that carries it out: our assumption."""
 
 _CAUSES: dict[str, tuple[type, ...]] = {
     "lose": (faults.Lose,),
@@ -43,7 +64,12 @@ _CAUSES: dict[str, tuple[type, ...]] = {
     "host down": (faults.Kill, faults.PowerCut, faults.CenterDown),
     "host frozen": (faults.Freeze,),
 }
-_OF_THE_LINK = ("loss", "limit", "checksum", "outage")  # by its profile alone, no fault
+OF_THE_LINK = ("loss", "limit", "checksum", "outage")
+"""Causes of losses by a link's profile alone, without a fault."""
+
+OF_THE_MACHINE = "machine"
+"""The cause of a loss for which the machine that plays the world is to blame."""
+
 _NAMES: dict[type, str] = {
     faults.Kill: "kill",
     faults.PowerCut: "power cut",
@@ -51,6 +77,22 @@ _NAMES: dict[type, str] = {
     faults.Freeze: "host frozen",
     faults.DiskFull: "disk full",
 }
+_STARTS = (faults.Kill, faults.PowerCut, faults.CenterDown, faults.Unplug)
+"""Faults whose end is a start of something."""
+
+_NAMES_OF_LINES: dict[type, str] = {
+    faults.Unplug: "unplugged",
+    faults.DropBytes: "bytes dropped",
+    faults.BurstLoss: "burst lost",
+    faults.Garble: "garbled",
+    faults.Stall: "line stalled",
+    faults.Cooked: "cooked mode",
+    faults.XonXoff: "flow control",
+}
+MUDDLES = frozenset(_NAMES_OF_LINES.values()) - {"unplugged"}
+"""Causes by which an honest edge may archive wrong values and times of their window: what a sender
+kept comes late, half a word and half of another pass for a sample. A cable that is out brings
+nothing, right or wrong."""
 
 
 class Window(NamedTuple):
@@ -94,12 +136,16 @@ class LossLine(NamedTuple):
 
 
 def strike(
-    plan: Sequence[Timed], true_ns: Callable[[str], int], felled_ns: Mapping[int, int]
+    plan: Sequence[Timed],
+    true_ns: Callable[[str], int],
+    felled_ns: Mapping[int, int],
+    struck_ns: Sequence[tuple[int | None, int | None]] = (),
 ) -> tuple[Struck, ...]:
     """A scenario's faults in true time, which `true_ns` gives for a fault's time text.
 
     A power cut that waits for a write falls where the log says that it felled its host
-    (`felled_ns`, by fault), if that is as soon as it must."""
+    (`felled_ns`, by fault), if that is as soon as it must. Real faults were when they were
+    (`struck_ns`, in the scenario's order): that they were in time is a claim of its own."""
     struck = []
     for index, timed in enumerate(plan):
         from_ns = true_ns(timed.when)
@@ -111,6 +157,12 @@ def strike(
         if isinstance(timed.fault, faults.Kill | faults.PowerCut):
             until_ns = from_ns + round(timed.fault.restart_after_s * SECOND_NS)
         struck.append(Struck(timed.fault, from_ns, until_ns))
+    for index, (from_true_ns, until_true_ns) in enumerate(struck_ns):
+        fault, planned_ns, ends_ns = struck[index]
+        if isinstance(fault, faults.DeadPreamplifier):
+            continue  # the instrument was built with it
+        from_ns = planned_ns if from_true_ns is None else from_true_ns
+        struck[index] = Struck(fault, from_ns, ends_ns if until_true_ns is None else until_true_ns)
     return tuple(struck)
 
 
@@ -119,11 +171,13 @@ def windows(
     host: str,
     disk_losses: Sequence[DiskLoss],
     open_ns: int = 0,
+    startup_ns: int = 0,
 ) -> tuple[Window, ...]:
     """When a host may have failed to keep what it heard, in order.
 
     `disk_losses` are those that concern the files in question; `open_ns` is how long what it hears
-    is not yet on the disk. A freeze takes nothing that was heard before it."""
+    is not yet on the disk; `startup_ns` how long it takes to start. A freeze takes nothing that was
+    heard before it."""
     found = []
     for index, (fault, from_ns, until_ns) in enumerate(struck):
         cause = _NAMES.get(type(fault))
@@ -132,25 +186,54 @@ def windows(
         before_ns = 0 if isinstance(fault, faults.Freeze) else open_ns
         if isinstance(fault, faults.PowerCut) and _took_bytes(disk_losses, host, from_ns):
             before_ns += RECORD_NS
-        found.append(Window(from_ns - before_ns - EDGE_NS, until_ns + EDGE_NS, cause, index))
+        after_ns = startup_ns * isinstance(fault, _STARTS) + EDGE_NS
+        found.append(Window(from_ns - before_ns - EDGE_NS, until_ns + after_ns, cause, index))
     return tuple(sorted(found))
 
 
-def excused(lines: Sequence[LossLine], struck: Sequence[Struck], center: str) -> tuple[bool, ...]:
+def line_windows(struck: Sequence[Struck], site: str, startup_ns: int = 0) -> tuple[Window, ...]:
+    """When a site's serial line may have failed to bring samples, or brought wrong ones, in order.
+
+    What was heard before is not at stake: the edge that hears it goes on."""
+    found = []
+    for index, (fault, from_ns, until_ns) in enumerate(struck):
+        cause = _NAMES_OF_LINES.get(type(fault))
+        if cause is None or getattr(fault, "host", None) != site:
+            continue
+        ends_ns = from_ns + lasts_ns(fault) if until_ns is None else until_ns
+        after_ns = startup_ns * isinstance(fault, _STARTS) + EDGE_NS
+        found.append(Window(from_ns - EDGE_NS, ends_ns + after_ns, cause, index))
+    return tuple(sorted(found))
+
+
+def lasts_ns(fault: Fault) -> int:
+    """How long a fault that strikes a number of bytes may take, on a line that is read; 0 for
+    others."""
+    match fault:
+        case faults.DropBytes(_, count):
+            return count * DROP_EVERY_BYTES * BYTE_NS
+        case faults.BurstLoss(_, count):
+            return (count + 1) * BYTE_NS
+    return 0
+
+
+def excused(
+    lines: Sequence[LossLine], struck: Sequence[Struck], center: str, slack_ns: int = SLACK_NS
+) -> tuple[bool, ...]:
     """For each line, in the log's order, whether a declared fault or the link's model covers it."""
     left = [getattr(item.fault, "count", len(lines)) for item in struck]
     verdicts = []
     for line in lines:
         if line.fault < 0 or line.fault >= len(struck):
-            verdicts.append(line.fault == -1 and line.cause in _OF_THE_LINK)
+            verdicts.append(line.fault == -1 and line.cause in (*OF_THE_LINK, OF_THE_MACHINE))
             continue
-        covered = left[line.fault] > 0 and _covers(struck[line.fault], line, center)
+        covered = left[line.fault] > 0 and _covers(struck[line.fault], line, center, slack_ns)
         left[line.fault] -= covered
         verdicts.append(covered)
     return tuple(verdicts)
 
 
-def _covers(struck: Struck, line: LossLine, center: str) -> bool:
+def _covers(struck: Struck, line: LossLine, center: str, slack_ns: int) -> bool:
     fault, from_ns, until_ns = struck
     if not isinstance(fault, _CAUSES.get(line.cause, ())):
         return False
@@ -158,15 +241,15 @@ def _covers(struck: Struck, line: LossLine, center: str) -> bool:
         return False
     if line.direction == "up" and getattr(fault, "host", center) != center:
         return False
-    if line.at_ns < from_ns - _SLACK_NS:
+    if line.at_ns < from_ns - slack_ns:
         return False
-    return until_ns is None or line.at_ns <= until_ns + _SLACK_NS
+    return until_ns is None or line.at_ns <= until_ns + slack_ns
 
 
 def _took_bytes(losses: Sequence[DiskLoss], host: str, cut_ns: int) -> bool:
     """Whether a power cut took anything of the record in flight."""
     return any(
-        loss.bytes > 0 and loss.host == host and abs(loss.at_ns - cut_ns) <= _SLACK_NS
+        loss.bytes > 0 and loss.host == host and abs(loss.at_ns - cut_ns) <= SLACK_NS
         for loss in losses
     )
 

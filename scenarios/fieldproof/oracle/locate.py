@@ -48,8 +48,9 @@ class Archive(NamedTuple):
         )
 
 
-def locate(archive: Archive, clock: Clock, instrument: Instrument) -> Integers:
-    """The true time, ns, at which each record's first second began; NOWHERE for an absurd label."""
+def locate(archive: Archive, clock: Clock, instrument: Instrument, early: int = 0) -> Integers:
+    """The true time, ns, at which each record's first second began; NOWHERE for an absurd label.
+    A point may begin with a sample that is `early` samples older than its label says."""
     utc_ns = archive.timestamps_s * SECOND_NS
     rows = range(len(clock.pieces))
     instants = np.stack([clock.instants_by(utc_ns, np.full(len(utc_ns), row)) for row in rows])
@@ -62,18 +63,20 @@ def locate(archive: Archive, clock: Clock, instrument: Instrument) -> Integers:
     for record in np.flatnonzero(possible.sum(axis=0) > 1).tolist():
         points = archive.points[begins[record] :][: archive.counts[record]]
         candidates = instants[possible[:, record], record].tolist()
-        located[record] = _choose(instrument, points, candidates)
+        located[record] = _choose(instrument, points, candidates, early)
     return located
 
 
-def _choose(instrument: Instrument, points: NDArray[np.void], candidates: list[int]) -> int:
+def _choose(
+    instrument: Instrument, points: NDArray[np.void], candidates: list[int], early: int
+) -> int:
     """The instant at which the samples give these points best, or the first.
 
     Judged from the second point on: the first may be cut short, or begin where a clock stepped."""
     scores = []
     for candidate_ns in candidates:
         second = instrument.first_at(candidate_ns + SECOND_NS)
-        low, high = second - SLACK_SAMPLES, second + SLACK_SAMPLES
+        low, high = second - SLACK_SAMPLES - early, second + SLACK_SAMPLES
         found = truth.find(instrument, points[1:], second, low, high)
         scores.append(-1 if found is None else found.score)
     return candidates[scores.index(max(scores))]

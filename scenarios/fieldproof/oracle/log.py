@@ -19,7 +19,9 @@ KEPT = (
     "corrupted",
     "duplicated",
     "host down",
+    "host died",  # a system under test ended by itself: "how"
     "node died",
+    "late",  # a serial line (where: its site) or the MACHINE was, by "ms": more than usual
     "no route",
     "disk lost",
     "rotted",
@@ -32,6 +34,9 @@ KEPT_WORDS = ("repaired", "quarantined")
 
 NODE_FACTS = ("effect failed", "node died")
 """What the world says of nodes."""
+
+MACHINE = "machine"
+"""Where something is that concerns a whole live run."""
 
 ANYWHERE = "*"
 
@@ -85,7 +90,7 @@ def read(path: Path) -> Log:
                 read += 1
                 digest.update(raw)
                 line = decode(raw)
-                if "by" in line:
+                if "said" in line:
                     words.add(Line(int(line["ns"]), line["by"], line["said"], line["detail"]))
                 else:
                     facts.add(Line(int(line["ns"]), line["where"], line["what"], line))

@@ -11,25 +11,33 @@ The laws:
    place in the record, by the clock of the host as it was at the record's start, or as it is then.
    Two may begin elsewhere in their second: the first after skipped samples, since the line came
    back when it did; and the first of a record after a jump of the clock (up to half a second off).
+   Where samples cross a real line and a real machine, an edge may hear them late (`Allowance`):
+   then a point may begin with a sample that is older by as much.
 4. A point of no samples holds zeros, and the samples of its second are in no other point.
 
 Theory of operation. From a known sample on, a chunk of points is compared in one go. At the first
 difference the walk asks where the following points fit best: near their labels, then within hours.
 If that is elsewhere, it goes on from there; otherwise the position was right and the content is
-wrong. Searches and moves are counted out, so that a hopeless archive costs seconds, not hours.
+wrong. Searches and moves are counted out, so that a hopeless archive costs seconds, not hours. What
+a bad line brought is not walked through but waded: only what is on either side of it is compared,
+and behind it the walk asks anew where it is (`muddle.py`).
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from fieldproof.oracle import truth
+from fieldproof.oracle import muddle, truth
 from fieldproof.oracle.clock import SECOND_NS, Clock
 from fieldproof.oracle.locate import NOWHERE, Archive, locate
 from fieldproof.oracle.truth import Instrument, Integers
 
 TOLERANCE_NS = SECOND_NS // 20
 TOLERANCE_SAMPLES = 6  # between 50 ms too early and 50 ms too late
+LIVE_LATE_NS = SECOND_NS // 10
+"""How late a live run's samples may be heard, unless the log says more: what the machine is held
+to by `lines_on_time` and `machine_kept_time`. Our assumption."""
+
 RATE_HZ = 60
 RECORD_NS = 60 * SECOND_NS
 
@@ -40,6 +48,16 @@ _MOST_MOVES = 2000
 _MOST_FAILED_SEARCHES = 40
 _MOST_FAR_SEARCHES = 5
 _MOST_KEPT = 200
+
+
+class Allowance(NamedTuple):
+    """What is not the archive's fault."""
+
+    late_ns: int = 0  # how much later than it was taken a sample may be heard
+    muddled_ns: tuple[tuple[int, int], ...] = ()  # true times [from, until) of a bad line
+
+
+EXACT = Allowance()
 
 
 class Gap(NamedTuple):
@@ -59,6 +77,7 @@ class Deviation(NamedTuple):
     where: str  # file, offset of the record, place of the point
     true_ns: int
     detail: str
+    off_ns: int = 0  # of labels: how far from its second a point begins at most
 
 
 class Partition(NamedTuple):
@@ -85,16 +104,22 @@ class Partition(NamedTuple):
 
 
 def partition(
-    archive: Archive, instrument: Instrument, clock: Clock, judged_ns: tuple[int, int]
+    archive: Archive,
+    instrument: Instrument,
+    clock: Clock,
+    judged_ns: tuple[int, int],
+    allowance: Allowance = EXACT,
 ) -> Partition:
     """Judge the records that reach into the true times [from, to) of `judged_ns`.
 
     So may a record that begins at `to`: its first sample may be heard a little later than taken."""
-    first_ns = locate(archive, clock, instrument)
-    inside = (first_ns > judged_ns[0] - RECORD_NS) & (first_ns < judged_ns[1] + TOLERANCE_NS)
+    early = _samples(allowance.late_ns)
+    first_ns = locate(archive, clock, instrument, early)
+    last_ns = judged_ns[1] + TOLERANCE_NS + allowance.late_ns
+    inside = (first_ns > judged_ns[0] - RECORD_NS) & (first_ns < last_ns)
     rows = np.flatnonzero(inside & (first_ns != NOWHERE))
     rows = rows[np.argsort(first_ns[rows], kind="stable")]
-    walk = _Walk(archive.select(rows), first_ns[rows], instrument, clock, judged_ns)
+    walk = _Walk(archive.select(rows), first_ns[rows], instrument, clock, judged_ns, allowance)
     walk.run()
     held = np.zeros(len(first_ns), dtype=np.int64)
     held[rows] = walk.held
@@ -103,6 +128,11 @@ def partition(
         said = f"the host's clock never showed {archive.timestamps_s[record]} s"
         walk.deviations.append(Deviation("label", 1, where, NOWHERE, said))
     return walk.result(first_ns, held)
+
+
+def _samples(time_ns: int) -> int:
+    """How many samples a time holds, rounded up."""
+    return -(-time_ns * RATE_HZ // SECOND_NS)
 
 
 class _Run(NamedTuple):
@@ -126,6 +156,7 @@ class _Walk:
         instrument: Instrument,
         clock: Clock,
         judged_ns: tuple[int, int],
+        allowance: Allowance,
     ) -> None:
         self.deviations: list[Deviation] = []
         self.held = np.zeros(len(archive.counts), dtype=np.int64)
@@ -133,11 +164,27 @@ class _Walk:
         self._first_ns = first_ns
         self._instrument = instrument
         self._clock = clock
+        early = _samples(allowance.late_ns)
+        self._before_ns = TOLERANCE_NS + allowance.late_ns
+        self._slack = early + TOLERANCE_SAMPLES  # from the earliest start to the latest
+        self._ideal = early + TOLERANCE_SAMPLES // 2  # from the earliest start to the label
+        self._windows = tuple(
+            (instrument.first_at(max(0, from_ns)), instrument.first_at(max(0, until_ns)))
+            for from_ns, until_ns in allowance.muddled_ns
+        )
         self._span = (instrument.first_at(judged_ns[0]), instrument.first_at(judged_ns[1]))
         self._owner = np.repeat(np.arange(len(archive.counts)), archive.counts)
         self._begins = np.cumsum(archive.counts) - archive.counts
         self._rows = clock.rows_at(first_ns)
         self._jumped = _after_jump(clock, first_ns)
+        self._muddled = np.zeros(len(self._owner), dtype=bool)
+        self._breaks = np.zeros(0, dtype=np.int64)  # points before which something is missing
+        if allowance != EXACT:
+            label_ns = self._label_ns(0, len(self._owner))
+            self._muddled = muddle.touched(label_ns, allowance.muddled_ns)
+            off_ns = np.abs(np.diff(label_ns, prepend=label_ns[:1] - SECOND_NS) - SECOND_NS)
+            is_next = off_ns < TOLERANCE_NS
+            self._breaks = np.flatnonzero(~is_next | (archive.points["npoints"] == 0))
         self._rounding: str | None = None
         self._cursor: int | None = None  # next sample, while the position is known
         self._used = self._span[0]  # all samples before it have had their turn
@@ -154,7 +201,10 @@ class _Walk:
         """Walk through all points."""
         at, size, total = 0, _FIRST_CHUNK, len(self._owner)
         while at < total and self._moves:
-            until = min(at + size, total)
+            if self._muddled[at]:
+                at = self._wade(at)
+                continue
+            until = min(at + size, self._turn(at))
             reached = self._advance(at, until)
             size = min(2 * size, _LARGEST_CHUNK) if reached == until else _FIRST_CHUNK
             at = reached
@@ -182,8 +232,8 @@ class _Walk:
         """Compare points [at, until); returns how far that went before the position moved."""
         if self._cursor is None:
             earliest = int(self._earliest(at, at + 1)[0])
-            found = self._search(at, earliest, earliest + TOLERANCE_SAMPLES // 2, far=True)
-            self._cursor = earliest + TOLERANCE_SAMPLES // 2 if found is None else found
+            found = self._search(at, earliest, earliest + self._ideal, far=True)
+            self._cursor = earliest + self._ideal if found is None else found
             self._resumed = at
             self._used = min(self._used, self._cursor)  # what came before the span is not judged
         run = self._compare(at, until, self._cursor)
@@ -223,26 +273,71 @@ class _Walk:
         """Samples before this one that had no turn are in no point."""
         last = min(sample, self._span[1])
         if last > self._used:
-            times = self._instrument.instant_ns(self._used), self._instrument.instant_ns(last)
-            self._gaps.append(Gap(self._used, last, *times))
+            self._gaps.append(self._gap(self._used, last))
             self._used = last
+
+    def _gap(self, first: int, last: int) -> Gap:
+        times = self._instrument.instant_ns(first), self._instrument.instant_ns(last)
+        return Gap(first, last, *times)
 
     def _judge_empty(self) -> None:
         """Law 4, once all gaps are known; where a second's neighbour could own them, samples at
         its ends are let pass."""
-        empty = np.flatnonzero(self._archive.points["npoints"] == 0)
+        empty = np.flatnonzero((self._archive.points["npoints"] == 0) & ~self._muddled)
         if not len(empty):
             return
         label_ns = self._clock.instants_by(self._utc_ns(empty), self._rows[self._owner[empty]])
         low, high = self._span
         first = self._instrument.firsts_at(label_ns) + TOLERANCE_SAMPLES
-        last = first + RATE_HZ - 2 * TOLERANCE_SAMPLES
+        last = first + RATE_HZ - TOLERANCE_SAMPLES - self._slack
         begins = np.array([gap.first for gap in self._gaps] or [high], dtype=np.int64)
         ends = np.array([gap.last for gap in self._gaps] or [high], dtype=np.int64)
         gap = (np.searchsorted(begins, first.clip(low, high), side="right") - 1).clip(min=0)
         is_skipped = (begins[gap] <= first.clip(low, high)) & (last.clip(low, high) <= ends[gap])
         for at in empty[~is_skipped & (first < high) & (last > low)].tolist():
             self._note("empty", at, 1, "says that nothing was heard in a second that was")
+
+    # --- wading ---
+
+    def _turn(self, at: int) -> int:
+        """The first point from `at` on that is muddled where `at` is clear, or the other way."""
+        others = np.flatnonzero(self._muddled[at:] != self._muddled[at])
+        return at + int(others[0]) if len(others) else len(self._owner)
+
+    def _wade(self, at: int) -> int:
+        """Pass by muddled points; returns the first clear one, whose place is then known."""
+        end = self._turn(at)
+        if self._cursor is None:
+            self._cursor = int(self._earliest(at, at + 1)[0]) + self._ideal
+            self._used = min(self._used, self._cursor)
+        self._skip_to(self._cursor)
+        stretch = muddle.Stretch(self._cursor, max(self._cursor, self._behind(end)))
+        counts = self._archive.points["npoints"][at:end].astype(np.int64)
+        claimed = int(counts.sum())
+        label_ns = self._label_ns(at, end)
+        seconds = self._instrument.firsts_at(np.append(label_ns, label_ns[-1] + SECOND_NS))
+        lost = muddle.lost(stretch, counts, seconds, self._windows)
+        low, high = self._span
+        for first, last in lost:
+            if max(first, low) < min(last, high):
+                self._gaps.append(self._gap(max(first, low), min(last, high)))
+        allotted = muddle.allotted(stretch, claimed, lost)
+        inside = (allotted >= low) & (allotted < high)
+        np.add.at(self.held, np.repeat(self._owner[at:end], counts), inside.astype(np.int64))
+        self._reused += int(inside[stretch.last - stretch.first :].sum())
+        self._cursor = stretch.last
+        self._used = max(self._used, stretch.last)
+        self._resumed = end
+        return end
+
+    def _behind(self, end: int) -> int:
+        """The sample with which the first clear point behind muddled ones begins."""
+        if end == len(self._owner):
+            label_ns = self._label_ns(end - 1, end) + SECOND_NS
+            return int(self._instrument.firsts_at(label_ns)[0])
+        earliest = int(self._earliest(end, end + 1)[0])
+        found = self._search(end, earliest, earliest + self._ideal, far=False)
+        return earliest + self._ideal if found is None else found
 
     # --- comparing ---
 
@@ -262,8 +357,9 @@ class _Walk:
         return _Run(at, counts, starts, earliest, value_ok, label_ok | empty)
 
     def _earliest(self, at: int, until: int) -> Integers:
-        """The first sample that each point may begin with: 50 ms before its label's second."""
-        return self._instrument.firsts_at(self._label_ns(at, until) - TOLERANCE_NS)
+        """The first sample that each point may begin with: 50 ms before its label's second, or
+        what is allowed beyond."""
+        return self._instrument.firsts_at(self._label_ns(at, until) - self._before_ns)
 
     def _label_ns(self, at: int, until: int) -> Integers:
         """The true time that each point's label names, by the clock at its record's start."""
@@ -280,7 +376,7 @@ class _Walk:
     def _in_time(self, at: int, until: int, starts: Integers, earliest: Integers) -> np.ndarray:
         """Law 3."""
         owner = self._owner[at:until]
-        latest = earliest + TOLERANCE_SAMPLES
+        latest = earliest + self._slack
         if at <= self._resumed < until:
             latest[self._resumed - at] += RATE_HZ
         jumped = self._jumped[owner] & (self._begins[owner] == np.arange(at, until))
@@ -291,8 +387,8 @@ class _Walk:
             changed_ns = self._clock.instants_by(
                 self._utc_ns(np.arange(at, until)), self._clock.rows_at(label_ns)
             )
-            earliest = self._instrument.firsts_at(changed_ns - TOLERANCE_NS)
-            in_time |= (starts >= earliest) & (starts <= earliest + TOLERANCE_SAMPLES)
+            earliest = self._instrument.firsts_at(changed_ns - self._before_ns)
+            in_time |= (starts >= earliest) & (starts <= earliest + self._slack)
         return in_time
 
     # --- differences ---
@@ -302,15 +398,15 @@ class _Walk:
         start, earliest = int(run.starts[bad]), int(run.earliest[bad])
         if self._failed == 0:
             return None
-        wanted = start if run.label_ok[bad] else earliest + TOLERANCE_SAMPLES // 2
+        wanted = start if run.label_ok[bad] else earliest + self._ideal
         far = not (run.label_ok[bad] or run.value_ok[bad])
         return self._search(run.at + bad, earliest, wanted, far)
 
     def _search(self, at: int, earliest: int, wanted: int, far: bool) -> int | None:
         """The sample with which point `at` begins: in its label's second, or else within hours."""
-        probe = self._archive.points[at : at + truth.PROBE_POINTS]
-        low = earliest - TOLERANCE_SAMPLES
-        high = earliest + RATE_HZ + 2 * TOLERANCE_SAMPLES
+        probe = self._archive.points[at : self._probe_ends(at)]
+        low = earliest - self._slack
+        high = earliest + RATE_HZ + 2 * self._slack
         found = truth.find(self._instrument, probe, wanted, low, high)
         if found is None and far and self._far:
             self._far -= 1
@@ -318,6 +414,12 @@ class _Walk:
             found = truth.find(self._instrument, probe, wanted, low, high)
         self._failed -= found is None
         return None if found is None else found.start
+
+    def _probe_ends(self, at: int) -> int:
+        """Up to which point those from `at` on are likely to follow each other without a loss."""
+        ends = min(at + truth.PROBE_POINTS, self._turn(at))
+        later = self._breaks[np.searchsorted(self._breaks, at, side="right") :]
+        return min(ends, int(later[0])) if len(later) else ends
 
     def _blame(self, run: _Run, bad: int) -> int:
         """Say what is wrong from `bad` on; returns the first point that this does not cover."""
@@ -328,8 +430,10 @@ class _Walk:
             return bad + 1
         others = np.flatnonzero(run.label_ok[bad:] | ~run.value_ok[bad:])
         length = int(others[0]) if len(others) else len(run.counts) - bad
-        off = (int(run.starts[bad]) - int(run.earliest[bad]) - TOLERANCE_SAMPLES // 2) / RATE_HZ
-        self._note("label", run.at + bad, length, f"began {off:+.2f} s off its label")
+        off = (run.starts - run.earliest)[bad : bad + length] - self._ideal
+        said = f"began {int(off[0]) / RATE_HZ:+.2f} s off its label"
+        off_ns = int(np.abs(off).max()) * SECOND_NS // RATE_HZ
+        self._note("label", run.at + bad, length, said, off_ns)
         return bad + length
 
     def _blame_all(self, run: _Run, bad: int) -> int:
@@ -339,7 +443,8 @@ class _Walk:
         if values:
             self._note("value", run.at + bad, values, self._values(run, bad))
         if labels:
-            self._note("label", run.at + bad, labels, "began off their labels")
+            off_ns = int(np.abs(run.starts - run.earliest)[bad:].max()) * SECOND_NS // RATE_HZ
+            self._note("label", run.at + bad, labels, "began off their labels", off_ns)
         return len(run.counts)
 
     def _values(self, run: _Run, bad: int) -> str:
@@ -351,21 +456,22 @@ class _Walk:
             f"{point['npoints']} samples give {average[0]} and {ought.range[0]}"
         )
 
-    def _note(self, kind: str, at: int, points: int, detail: str) -> None:
+    def _note(self, kind: str, at: int, points: int, detail: str, off_ns: int = 0) -> None:
         record = int(self._owner[at])
         file = self._archive.files[self._archive.file_of[record]]
         place = at - int(self._begins[record])
         where = f"{file}, offset {self._archive.offsets[record]}, point {place}"
         true_ns = int(self._label_ns(at, at + 1)[0])
+        deviation = Deviation(kind, points, where, true_ns, detail, off_ns)
         if len(self.deviations) < _MOST_KEPT:
-            self.deviations.append(Deviation(kind, points, where, true_ns, detail))
+            self.deviations.append(deviation)
             return
-        same = [n for n, deviation in enumerate(self.deviations) if deviation.kind == kind]
+        same = [n for n, other in enumerate(self.deviations) if other.kind == kind]
         if same:
             last = self.deviations[same[-1]]
             self.deviations[same[-1]] = last._replace(points=last.points + points)
         else:
-            self.deviations.append(Deviation(kind, points, where, true_ns, detail))
+            self.deviations.append(deviation)
 
 
 def _after_jump(clock: Clock, first_ns: Integers) -> np.ndarray:

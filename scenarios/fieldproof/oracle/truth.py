@@ -68,7 +68,8 @@ def find(
     three in four of the first averages come out anywhere.
 
     One sample too early or too late, nine points in ten are still right. So starts are compared by
-    how far they go until too many points are wrong; among equals the one nearest to `wanted`."""
+    how far they go until too many points are wrong by either rounding, then by how many are right
+    so far by one of them; among equals the one nearest to `wanted`."""
     low = max(0, low)
     counts = wanted_points["npoints"].astype(np.int64)
     if high < low or not counts[:_FIRST].any():
@@ -79,20 +80,20 @@ def find(
         return None
     by_hits = enough[np.lexsort((np.abs(low + enough - wanted), -hits[enough]))]
     candidates = (low + by_hits[:_MOST_CANDIDATES]).tolist()
-    scored = [
-        Found(start, _reach(instrument, wanted_points, counts, start)) for start in candidates
-    ]
-    return max(scored, key=lambda found: (found.score, -abs(found.start - wanted)))
 
+    def goes_well(start: int) -> tuple[int, int]:
+        ought = points(instrument, start, counts)
+        range_ok = wanted_points["range"] == ought.range
+        nearest, floor = (
+            range_ok & (wanted_points["average"] == average)
+            for average in (ought.nearest, ought.floor)
+        )
+        reach = _reach(nearest | floor)
+        return reach, max(int(nearest[:reach].sum()), int(floor[:reach].sum()))
 
-def matches(
-    instrument: Instrument, found: NDArray[np.void], counts: Integers, start: int
-) -> NDArray[np.bool_]:
-    """Which points are right, by either rounding, if the first begins with sample `start`."""
-    ought = points(instrument, start, counts)
-    average_ok = (found["average"] == ought.nearest) | (found["average"] == ought.floor)
-    right: NDArray[np.bool_] = average_ok & (found["range"] == ought.range)
-    return right
+    fits = {start: goes_well(start) for start in candidates}
+    start = max(candidates, key=lambda start: (*fits[start], -abs(start - wanted)))
+    return Found(start, fits[start][0])
 
 
 def _hits(
@@ -112,7 +113,7 @@ def _hits(
     return hits
 
 
-def _reach(instrument: Instrument, found: NDArray[np.void], counts: Integers, start: int) -> int:
+def _reach(right: NDArray[np.bool_]) -> int:
     """How many points it goes until `_TOO_MANY` are wrong."""
-    wrong = np.flatnonzero(~matches(instrument, found, counts, start))
-    return int(wrong[_TOO_MANY - 1]) if len(wrong) >= _TOO_MANY else len(counts)
+    wrong = np.flatnonzero(~right)
+    return int(wrong[_TOO_MANY - 1]) if len(wrong) >= _TOO_MANY else len(right)

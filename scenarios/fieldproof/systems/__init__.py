@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from fieldproof.scenario import Center, Site
-from fieldproof_contract import Node
+from fieldproof_contract import Hears, Node
 
 
 class Part(NamedTuple):
@@ -12,7 +12,7 @@ class Part(NamedTuple):
 
     name: str
     make: Callable[[], Node]
-    hears: tuple[int | str, ...]  # UDP ports, names of serial lines, topics
+    hears: Hears  # UDP ports, names of serial lines, topics, TCP ports
 
 
 class System(Protocol):

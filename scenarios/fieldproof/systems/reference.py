@@ -1,34 +1,15 @@
 """The door to our own reference edge and center: the only file of the harness that imports them."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from hashlib import sha256
-from typing import TypeVar
 
 from fieldproof.scenario import Center, Riometer, Site, StatusMonitor
 from fieldproof.systems import Part
 from fieldproof_contract import Address, Node
-from fieldproof_reference import ports
-from fieldproof_reference.center import (
-    ARRIVED,
-    CONFIRMED,
-    PROMOTED,
-    REOPENED,
-    CenterSettings,
-    EdgeAtCenter,
-)
-from fieldproof_reference.center.receive import Receive
-from fieldproof_reference.center.reconcile import Reconcile
-from fieldproof_reference.center.validate import Validate
-from fieldproof_reference.edge import FILED, RECORD, EdgeSettings
-from fieldproof_reference.edge.acquire import Acquire
-from fieldproof_reference.edge.answer import Answer
-from fieldproof_reference.edge.declare import Declare
-from fieldproof_reference.edge.filing import Filing
-from fieldproof_reference.edge.status import Status
-from fieldproof_reference.edge.transmit import Transmit
-
-Settings = TypeVar("Settings", EdgeSettings, CenterSettings)
+from fieldproof_reference import hosts, ports
+from fieldproof_reference.center import CenterSettings, EdgeAtCenter
+from fieldproof_reference.edge import EdgeSettings
+from fieldproof_reference.hosts import CENTER, EDGE, STATUS
 
 PURPOSES = {
     ports.TELEMETRY: "telemetry",
@@ -37,23 +18,7 @@ PURPOSES = {
     ports.MANIFEST: "manifest",
 }
 
-LINE = "riometer"
-"""The serial line of the A/D converter."""
-
-Hears = tuple[int | str, ...]
-
-EDGE: dict[str, tuple[Callable[[EdgeSettings], Node], Hears]] = {
-    "acquire": (Acquire, (LINE,)),
-    "filing": (Filing, (RECORD,)),
-    "transmit": (Transmit, (FILED,)),
-    "declare": (Declare, ()),
-    "answer": (Answer, (ports.REPAIR,)),
-}
-CENTER: dict[str, tuple[Callable[[CenterSettings], Node], Hears]] = {
-    "receive": (Receive, (ports.TELEMETRY, ports.STATUS)),
-    "validate": (Validate, (ARRIVED, PROMOTED, CONFIRMED, REOPENED)),
-    "reconcile": (Reconcile, (ports.MANIFEST, ports.REPAIR)),
-}
+NODES = EDGE.keys() | STATUS.keys() | CENTER.keys()
 
 
 class Reference:
@@ -65,21 +30,22 @@ class Reference:
 
     def __init__(self, instead: Mapping[str, Callable[..., Node]] | None = None) -> None:
         self._instead = dict(instead or {})
-        unknown = self._instead.keys() - EDGE.keys() - CENTER.keys() - {"status"}
+        unknown = self._instead.keys() - NODES
         if unknown:
-            raise ValueError(f"The reference has no node {sorted(unknown)}: see EDGE and CENTER.")
+            raise ValueError(f"The reference has no node {sorted(unknown)}: see its hosts.py.")
         put_in = [f"{node}={_title(make)}" for node, make in sorted(self._instead.items())]
         self.name = f"reference with {', '.join(put_in)}" if put_in else "reference"
 
     def edge(self, site: Site, center: Center, seed: int) -> tuple[Part, ...]:
         """A riometer edge, with a status monitor where the site has one."""
         settings = EdgeSettings(site.name, center.address, key(seed, site.name))
-        parts: tuple[Part, ...] = ()
-        if any(isinstance(instrument, Riometer) for instrument in site.instruments):
-            parts += tuple(self._part(name, *made, settings) for name, made in EDGE.items())
-        if any(isinstance(instrument, StatusMonitor) for instrument in site.instruments):
-            parts += (self._part("status", Status, (), settings),)
-        return parts
+        parts = hosts.edge_parts(
+            settings,
+            riometer=any(isinstance(instrument, Riometer) for instrument in site.instruments),
+            status=any(isinstance(instrument, StatusMonitor) for instrument in site.instruments),
+            instead=self._instead,
+        )
+        return tuple(Part(*part) for part in parts)
 
     def center(self, center: Center, sites: tuple[Site, ...], seed: int) -> tuple[Part, ...]:
         """A center that knows these sites."""
@@ -87,20 +53,10 @@ class Reference:
             site.name: EdgeAtCenter(key(seed, site.name), Address(site.address, ports.REPAIR))
             for site in sites
         }
-        settings = CenterSettings(known)
-        nodes = {
-            name: made for name, made in CENTER.items() if center.reconciles or name != "reconcile"
-        }
-        return tuple(self._part(name, *made, settings) for name, made in nodes.items())
-
-    def _part(
-        self,
-        name: str,
-        make: Callable[[Settings], Node],
-        hears: Hears,
-        settings: Settings,
-    ) -> Part:
-        return Part(name, partial(self._instead.get(name, make), settings), hears)
+        parts = hosts.center_parts(
+            CenterSettings(known), reconciles=center.reconciles, instead=self._instead
+        )
+        return tuple(Part(*part) for part in parts)
 
 
 def _title(make: Callable[..., Node]) -> str:

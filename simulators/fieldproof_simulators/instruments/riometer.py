@@ -108,6 +108,10 @@ class Riometer:
         """True time of sample k's conversion; strictly increasing in k."""
         return self._clock.instant_ns(k)
 
+    def instants_ns(self, k: NDArray[np.int64]) -> NDArray[np.int64]:
+        """`instant_ns` of many samples at once."""
+        return self._clock.instants_ns(k)
+
     def first_at(self, true_ns: int) -> int:
         """The smallest k with `instant_ns(k) >= true_ns`."""
         return self._clock.first_at(true_ns)

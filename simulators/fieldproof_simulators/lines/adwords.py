@@ -6,7 +6,7 @@ flow", 2006, says RS-232 and 12 bit but is silent about the words: this layout i
 The decoders of edge and oracle are written apart from this encoder on purpose.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,3 +35,14 @@ def encode(codes: NDArray[np.uint16] | Sequence[int]) -> bytes:
 def word_time_ns(baud: int = 9600) -> int:
     """How long one word occupies the line, rounded down, at ten bits for each byte."""
     return WORD_BYTES * BITS_PER_BYTE * SECOND_NS // baud
+
+
+def with_samples(detail: Mapping[str, str | int]) -> dict[str, str | int]:
+    """A fact's detail with the samples, half-open, whose words lie at its bytes, wholly or in part.
+
+    For an instrument whose stream is nothing but words: byte 2k is the first of sample k's."""
+    said = dict(detail)
+    if "from_byte" in detail:
+        said["from_sample"] = int(detail["from_byte"]) // WORD_BYTES
+        said["until_sample"] = -(-int(detail["until_byte"]) // WORD_BYTES)
+    return said

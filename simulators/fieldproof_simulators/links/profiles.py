@@ -3,7 +3,8 @@
 A range in `source` is what was reported; the value here is one point inside it. What is called our
 assumption there is an engineering starting point, and `unverified` marks a profile whose delay or
 outages rest on nothing better: use its results as an example, not as a forecast. No
-Gilbert-Elliott parameters are published for these services, so none are invented here.
+Gilbert-Elliott parameters are published for these services, so none are invented here. Left out is
+what carries messages instead of IP (Iridium SBD) or does so badly (HF and VHF packet radio).
 
 Layers: a driver hands over IP total lengths. "ethernet" adds the 14-byte header that netem on a
 veth pair counts too, so that one seed gives the same arrival times there; "ppp" adds 8 bytes of
@@ -168,18 +169,34 @@ _ALL = (
         unverified=True,
     ),
     # A mean gap of 15 s puts one gap in a hundred beyond the 70 s that were seen.
-    _symmetric_delay(
-        "certus-350",
-        "352 kbit/s nominal, reached in 45 % of runs, gaps up to 70 s, high loss: FFI report "
-        "20/01338 (Arctic, 2019); 0.3-0.5 s: general knowledge; jitter 200 ms, loss 1 %, one gap "
-        "in 10 min: our assumption",
-        delay_ms=400,
-        jitter_ms=200,
-        up_bit_s=352_000,
-        down_bit_s=352_000,
-        loss=RandomLoss(1),
-        outages=Outages(up_mean_s=10 * _MINUTE_S, down_mean_s=15),
-        unverified=True,
+    *(
+        _symmetric_delay(
+            name,
+            f"{rates}; gaps up to 70 s, high loss: FFI report 20/01338 (Arctic, 2019); 0.3-0.5 s: "
+            "general knowledge; jitter 200 ms, loss 1 %, one gap in 10 min: our assumption",
+            delay_ms=400,
+            jitter_ms=200,
+            up_bit_s=up_bit_s,
+            down_bit_s=down_bit_s,
+            loss=RandomLoss(1),
+            outages=Outages(up_mean_s=10 * _MINUTE_S, down_mean_s=15),
+            unverified=True,
+        )
+        for name, up_bit_s, down_bit_s, rates in (
+            (
+                "certus-100",
+                22_000,
+                88_000,
+                "88 kbit/s down: decodesystems; 22 kbit/s up: general knowledge",
+            ),
+            (
+                "certus-350",
+                352_000,
+                352_000,
+                "352 kbit/s nominal, reached in 45 % of runs: the same report as the gaps",
+            ),
+            ("certus-700", 352_000, 704_000, "352 / 704 kbit/s: general knowledge"),
+        )
     ),
     # A frame after idle time waits for its grant. One record per minute pays that every time; for
     # a bulk transfer, which would pay it once, this profile is too slow.

@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping
 from fieldproof_contract import (
     Address,
     Append,
+    CloseStream,
     Effect,
     Log,
+    OpenStream,
     Publish,
     Remove,
     Rename,
@@ -20,6 +22,7 @@ from fieldproof_contract import (
     SendDatagram,
     Sync,
     Truncate,
+    WriteStream,
 )
 
 
@@ -56,14 +59,25 @@ def _sync(effect: Sync) -> bool:
 
 
 def _send(effect: SendDatagram) -> bool:
-    to = effect.to
     return (
-        isinstance(effect.data, bytes)
-        and isinstance(effect.port, int)
-        and isinstance(to, Address)
-        and isinstance(to.host, str)
-        and isinstance(to.port, int)
+        isinstance(effect.data, bytes) and isinstance(effect.port, int) and _is_address(effect.to)
     )
+
+
+def _open_stream(effect: OpenStream) -> bool:
+    return isinstance(effect.stream, str) and _is_address(effect.to)
+
+
+def _write_stream(effect: WriteStream) -> bool:
+    return isinstance(effect.stream, str) and isinstance(effect.data, bytes)
+
+
+def _close_stream(effect: CloseStream) -> bool:
+    return isinstance(effect.stream, str)
+
+
+def _is_address(to: object) -> bool:
+    return isinstance(to, Address) and isinstance(to.host, str) and isinstance(to.port, int)
 
 
 def _publish(effect: Publish) -> bool:
@@ -89,6 +103,9 @@ _SOUND: Mapping[type, Callable[..., bool]] = {
     Remove: _remove,
     Sync: _sync,
     SendDatagram: _send,
+    OpenStream: _open_stream,
+    WriteStream: _write_stream,
+    CloseStream: _close_stream,
     Publish: _publish,
     Log: _log,
 }

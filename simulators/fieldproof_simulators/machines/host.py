@@ -5,8 +5,11 @@
 
 Any other transition is a ValueError. A host that is down hears nothing. A frozen host hears
 everything later, as far as its buffers hold: `RECEIVE_BUFFER_BYTES` of datagrams, and of each
-serial line `LINE_BUFFER_BYTES`, which come in one piece. Each boot is a *life*; what was scheduled
-in one life never reaches the next.
+serial line `LINE_BUFFER_BYTES`, which come in one piece unless the line went down in between.
+Each boot is a *life*; what was scheduled in one life never reaches the next.
+
+Streams are carried by the host's stack (links/streams.py): a frozen host's peers get no answer and
+try again; a host that dies resets its streams at once, or, without power, when it is asked.
 
 A node ends, alone, by an exception of its own, by asking for what is no effect, and by letting no
 time pass: the log then says "node died". An effect that cannot be carried out is `Failed`.
@@ -15,35 +18,46 @@ time pass: the log then says "node died". An effect that cannot be carried out i
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, assert_never
+from functools import partial
+from typing import Protocol, TypeAlias, assert_never
 
 from fieldproof_contract import (
     Address,
     Append,
+    CloseStream,
     Datagram,
     Effect,
     Effects,
     Event,
     Failed,
     LineData,
+    LineDown,
     LineSeconds,
+    LineUp,
+    Listen,
     Log,
     Monotonic,
     Node,
     Now,
+    OpenStream,
     Publish,
     Remove,
     Rename,
     Replace,
     SendDatagram,
+    StreamClosed,
     Sync,
     Synced,
     Topic,
     Truncate,
+    WriteStream,
 )
+from fieldproof_simulators.links.segments import Segment
+from fieldproof_simulators.links.streams import Stack
 from fieldproof_simulators.machines.clock import HostClock
 from fieldproof_simulators.machines.demands import check
 from fieldproof_simulators.machines.disk import Disk
+from fieldproof_simulators.machines.sockets import Socket, Sockets
 
 RECEIVE_BUFFER_BYTES = 212_992
 """Linux's default socket receive buffer (net.core.rmem_default)."""
@@ -60,6 +74,9 @@ nothing, and the world with it for ever. A busy one of ours is called some dozen
 
 NodeFactory = Callable[[], Node]
 
+LineEvent: TypeAlias = LineData | LineSeconds | LineUp | LineDown
+"""What happens on a serial line."""
+
 
 class Surroundings(Protocol):
     """What a host needs from its world."""
@@ -72,6 +89,12 @@ class Surroundings(Protocol):
 
     def transmit(self, host: "Host", port: int, to: Address, data: bytes) -> None:
         """A datagram leaves `host`."""
+
+    def carry(self, host: "Host", segment: Segment) -> None:
+        """A segment of a stream leaves `host`."""
+
+    def mtu_bytes(self, host: "Host", to: str) -> int:
+        """The largest packet that goes from `host` to an address."""
 
     def log(self, where: str, what: str, detail: Mapping[str, str | int]) -> None:
         """Write a fact to the run's log."""
@@ -104,17 +127,22 @@ class Host:
         self.disk = disk
         self.up = False
         self.frozen = False
+        self.powered = True
         self.fault = -1  # index of the fault that took it down or froze it
         self.lives: list[list[int | None]] = []
         self._world = world
         self._slots: list[_Slot] = []
-        self._hearing: dict[int | str, list[_Slot]] = {}  # by port, line or topic
+        self._hearing: dict[int | str | Listen, list[_Slot]] = {}  # by port, line or topic
         self._queue: deque[tuple[_Slot, Event]] = deque()
         self._held: list[tuple[Sequence[_Slot], Event]] = []  # while frozen
-        self._unread: dict[str, bytes] = {}  # while frozen, by line
+        self._unread: dict[str, list[LineEvent]] = {}  # while frozen, by line
+        self._stack = Stack(
+            self, world, lambda segment: world.carry(self, segment), partial(world.mtu_bytes, self)
+        )
+        self._sockets = Sockets(self._stack)
 
-    def add(self, name: str, factory: NodeFactory, hears: Collection[int | str]) -> None:
-        """A node, and what it hears: UDP ports (int), serial lines and topics (text)."""
+    def add(self, name: str, factory: NodeFactory, hears: Collection[int | str | Listen]) -> None:
+        """A node, and what it hears: UDP ports (int), serial lines and topics (text), TCP ports."""
         slot = _Slot(name, factory)
         self._slots.append(slot)
         for what in hears:
@@ -125,7 +153,7 @@ class Host:
     def boot(self) -> None:
         """Start every node from what the disk holds."""
         self._require(not self.up, "boot")
-        self.up, self.fault = True, -1
+        self.up, self.powered, self.fault = True, True, -1
         self.lives.append([self._world.now_ns(), None])
         for slot in self._slots:
             slot.wakes_ns = None
@@ -138,14 +166,15 @@ class Host:
                 self._call(slot, slot.node.start, self.disk)
         self._drain()
 
-    def die(self, fault: int) -> None:
-        """Every process is gone; the disk stays."""
+    def die(self, fault: int, powered: bool = True) -> None:
+        """Every process is gone; the disk stays. A machine without power says nothing more."""
         self._require(self.up, "die")
-        self.up, self.frozen, self.fault = False, False, fault
+        self.up, self.frozen, self.powered, self.fault = False, False, powered, fault
         self.lives[-1][1] = self._world.now_ns()
         self._queue.clear()
         self._held.clear()
         self._unread.clear()
+        self._sockets.perish(powered)
         for slot in self._slots:
             slot.node = None
 
@@ -160,8 +189,9 @@ class Host:
         self.frozen, self.fault = False, -1
         held, self._held = self._held, []
         unread, self._unread = self._unread, {}
-        for line, data in unread.items():
-            self.reads(LineData(line, data))
+        for events in unread.values():
+            for line_event in events:
+                self.reads(line_event)
         for slots, event in held:
             self._tell(slots, event)
         for slot in self._slots:
@@ -186,14 +216,37 @@ class Host:
         self._tell(listeners, datagram)
         return None
 
-    def reads(self, event: LineData | LineSeconds) -> None:
-        """Bytes arrive on a serial line; a host that is down loses them."""
-        if self.frozen and isinstance(event, LineData):
-            unread = self._unread.get(event.line, b"") + event.data
-            if len(unread) <= LINE_BUFFER_BYTES:
-                self._unread[event.line] = unread
+    def reads(self, event: LineEvent) -> None:
+        """Something happens on a serial line; a host that is down does not notice."""
+        if self.frozen and not isinstance(event, LineSeconds):
+            self._keep_unread(self._unread.setdefault(event.line, []), event)
         elif self.up and not self.frozen:
             self._tell(self._hearing.get(event.line, ()), event)
+
+    def reached(self, segment: Segment) -> str | None:
+        """A segment of a stream arrives. Returns why it is lost, or None when it is not."""
+        return self._stack.arrive(segment) if self.powered else "host down"
+
+    def accepts(self, port: int) -> Socket | None:
+        """Who owns a new stream to this port; None where nobody listens."""
+        for slot in self._hearing.get(Listen(port), ()):
+            if slot.node is not None:
+                return self._sockets.accept(slot.name, self._teller(slot))
+        return None
+
+    def _keep_unread(self, unread: list[LineEvent], event: LineData | LineUp | LineDown) -> None:
+        """What a frozen host's line discipline holds, in order; pieces without a break are one."""
+        if not isinstance(event, LineData):
+            unread.append(event)
+            return
+        held = sum(len(kept.data) for kept in unread if isinstance(kept, LineData))
+        if held + len(event.data) > LINE_BUFFER_BYTES:
+            return
+        before = unread[-1] if unread else None
+        if isinstance(before, LineData):
+            unread[-1] = LineData(event.line, before.data + event.data)
+        else:
+            unread.append(event)
 
     def _room(self, datagram: Datagram) -> bool:
         """Whether a frozen host's buffers can keep the datagram until it thaws."""
@@ -201,6 +254,9 @@ class Host:
         return sum(kept) + len(datagram.data) <= RECEIVE_BUFFER_BYTES
 
     # --- driving nodes ---
+
+    def _teller(self, slot: _Slot) -> Callable[[Event], None]:
+        return lambda event: self._tell((slot,), event)
 
     def _tell(self, slots: Sequence[_Slot], event: Event) -> None:
         if self.frozen:
@@ -266,6 +322,7 @@ class Host:
     def _lay_to_rest(self, slot: _Slot, error: Exception) -> None:
         """A node raised: it is gone until the host boots again."""
         slot.node = None
+        self._sockets.abandon(slot.name)
         try:
             said = repr(error)
         except Exception:
@@ -300,6 +357,13 @@ class Host:
                     told = Topic(topic, message)
                     for other in self._hearing.get(topic, ()):
                         self._queue.append((other, told))
+                case OpenStream(stream, to):
+                    self._sockets.open(slot.name, self._teller(slot), stream, to)
+                case WriteStream(stream, data):
+                    self._sockets.write(slot.name, stream, data)
+                case CloseStream(stream):
+                    if self._sockets.close(slot.name, stream):
+                        self._queue.append((slot, StreamClosed(stream, "")))
                 case Replace(path, data):
                     self.disk.replace(path, data)
                 case Rename(path, to_path):

@@ -1,0 +1,1 @@
+"""What of the harness touches the machine: the stage of a live run, its view, and `doctor`."""

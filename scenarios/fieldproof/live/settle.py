@@ -1,0 +1,61 @@
+"""Whether edge and center have converged, by their real files.
+
+They have when every site's archive reaches beyond the judged span, and the center's hour files of
+the span are the edges', with no file that an edge has not: what the virtual tier asks, too.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from fieldproof.oracle import trees
+from fieldproof.oracle.xrio import RECORD_BYTES
+from fieldproof_contract import SECOND_NS
+from fieldproof_simulators.machines.clock import HostClock
+
+RECORD_S = 60
+HOUR_S = 3600
+HOUR_NS = HOUR_S * SECOND_NS
+_STAMP = slice(12, 16)
+"""Where a record says the second of its first sample."""
+
+
+class Convergence:
+    """Looks at the disks of a run; times are true ns."""
+
+    def __init__(self, center: Path, from_ns: int, to_ns: int) -> None:
+        self._center = center
+        self._from_ns = from_ns
+        self._to_ns = to_ns
+
+    def holds(self, site: str, edge: Path, clock: HostClock) -> bool:
+        """Whether the center has what this edge has, and the edge has all of the span."""
+        shown = list(clock.shown(self._from_ns, self._to_ns))
+        last_utc_s = -(-max(last for _, last in shown) // SECOND_NS)
+        return self._reaches(site, edge, last_utc_s) and self._equal(site, edge, shown)
+
+    def _reaches(self, site: str, edge: Path, utc_s: int) -> bool:
+        """Whether the newest record of an archive ends at this UTC second or later."""
+        files = trees.hour_files(edge, site)
+        if not files:
+            return False
+        data = (edge / files[-1].path).read_bytes()
+        whole = len(data) // RECORD_BYTES * RECORD_BYTES
+        newest = data[whole - RECORD_BYTES : whole]
+        return int.from_bytes(newest[_STAMP], "little") + RECORD_S >= utc_s
+
+    def _equal(self, site: str, edge: Path, shown: Iterable[tuple[int, int]]) -> bool:
+        hours = {
+            hour for first, last in shown for hour in range(first // HOUR_NS, -(-last // HOUR_NS))
+        }
+        paths = [trees.hour_path(site, hour * HOUR_S) for hour in sorted(hours)]
+        filed = [file.path for file in trees.hour_files(self._center, site)]
+        same = all(_content(self._center / path) == _content(edge / path) for path in paths)
+        return same and all((edge / path).exists() for path in filed)
+
+
+def _content(path: Path) -> bytes | None:
+    """The file, or None where there is none."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None

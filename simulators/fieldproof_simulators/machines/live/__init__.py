@@ -1,0 +1,1 @@
+"""Hosts of the live tier: what touches the real machine."""

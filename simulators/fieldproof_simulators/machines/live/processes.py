@@ -1,0 +1,271 @@
+"""A system under test as a process of a host: started, frozen, killed, stopped, counted.
+
+    running --freeze--> frozen --thaw--> running
+    either  --it ends by itself-->  ended (poll says how; what it started may still run)
+    any     --kill, terminate-->    gone (all of it, and waited for)
+
+What belongs to it: all processes of its session or process group, and those that bear its mark,
+which children inherit. A signal goes to the group first, at one instant, and then to the
+stragglers until there are none. The first process stays unwaited for until all is gone, so that
+the kernel cannot give its number to anybody else meanwhile.
+
+It dies with the thread that started it; start it from one that lives as long as the run. It reads
+nothing, and inherits no descriptor but its log.
+"""
+
+import os
+import resource
+import secrets
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+from fieldproof_simulators.machines.live import namespaces, proc
+
+DECLINED = 77
+"""The exit status that says: I do not do this scenario."""
+
+MARK = "FIELDPROOF_LIFE"
+"""The variable that marks what belongs to one start of a system."""
+
+PATIENCE_S = 10.0
+"""How long a signal that nobody can refuse may take; a disk can hold a process for a while."""
+
+LOOK_EVERY_S = 0.001
+
+
+class Exit(NamedTuple):
+    """How a system ended."""
+
+    code: int
+    """Its exit status, or minus the signal that ended it."""
+    in_time: bool = True
+    """False where it had to be killed since it had not stopped when told to."""
+
+    @property
+    def declined(self) -> bool:
+        """It says that it does not do this scenario."""
+        return self.in_time and self.code == DECLINED
+
+    @property
+    def words(self) -> str:
+        """To be put behind the system's name: "ended with status 3"."""
+        if not self.in_time:
+            return "did not stop when told to and was killed"
+        if self.declined:
+            return f"declined the scenario (status {DECLINED})"
+        if self.code >= 0:
+            return f"ended with status {self.code}"
+        number = -self.code
+        if number not in {known.value for known in signal.Signals}:
+            return f"was ended by signal {number}"
+        meaning = (signal.strsignal(number) or "").lower()
+        return f"was ended by {signal.Signals(number).name} ({meaning})"
+
+
+class Usage(NamedTuple):
+    """What a system has used so far."""
+
+    utime_s: float
+    stime_s: float
+    rss_bytes: int
+    """At this moment; shared pages count for each process."""
+
+
+class HostProcess:
+    """One start of a system. Use it in one thread, and `kill` it in the end."""
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        log: Path,
+        netns_fd: int | None = None,
+        cwd: Path | None = None,
+        limits: Mapping[int, int] | None = None,
+    ) -> None:
+        """Starts it. `env` is the whole environment; `log` is appended to (stdout and stderr);
+        `limits` are soft and hard resource limits by `resource.RLIMIT_`. Raises OSError where
+        program, folder, log or namespace are not there, `subprocess.SubprocessError` where a limit
+        is refused."""
+        self.argv = tuple(argv)
+        self.mark = f"{MARK}={secrets.token_hex(16)}"
+        place = nullcontext() if netns_fd is None else namespaces.inside(netns_fd)
+        with log.open("ab") as output, place:
+            # None but `kill` waits for it, and that is before this object goes.
+            self._popen = subprocess.Popen(
+                self.argv,
+                env={**env, MARK: self.mark.partition("=")[2]},
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_before_exec(os.getpid(), dict(limits or {})),
+            )
+        self.pid = self._popen.pid
+        try:
+            self._pidfd = os.pidfd_open(self.pid)
+        except OSError:
+            self._popen.kill()
+            self._popen.wait()
+            raise
+        self._exit: Exit | None = None
+        self._last_usage = Usage(0.0, 0.0, 0)
+
+    def __enter__(self) -> "HostProcess":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def fileno(self) -> int:
+        """For selectors: readable when the first process has ended. Unregister it before `kill` and
+        `terminate`, which close it (-1 from then on)."""
+        return self._pidfd
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether all of it was killed and waited for."""
+        return self._pidfd == -1
+
+    def poll(self) -> Exit | None:
+        """How the first process ended; None while it has not. Its children may still run."""
+        if self._exit is None:
+            how = os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT
+            if ended := os.waitid(*how):
+                by_itself = ended.si_code == os.CLD_EXITED
+                self._exit = Exit(ended.si_status if by_itself else -ended.si_status)
+        return self._exit
+
+    def freeze(self) -> None:
+        """Stops all of it, and returns when every thread stands still. Raises TimeoutError."""
+        self._signal_until(signal.SIGSTOP, _moving)
+
+    def thaw(self) -> None:
+        """Lets all of it go on, and returns when every process does. Raises TimeoutError."""
+        self._signal_until(signal.SIGCONT, _stopped)
+
+    def terminate(self, timeout_s: float) -> Exit:
+        """Asks all of it to stop (SIGTERM, frozen or not), waits for the first process, and kills
+        what is left. The verdict is about the first process."""
+        if self.is_gone:
+            return self.kill()
+        for number in (signal.SIGTERM, signal.SIGCONT):
+            for known in self._members():
+                proc.send(known.pid, known.start_ticks, number)
+        waiting = select.poll()
+        waiting.register(self, select.POLLIN)
+        waiting.poll(timeout_s * 1000)
+        said = self.poll() or Exit(-signal.SIGKILL, in_time=False)
+        self.kill()
+        self._exit = said
+        return said
+
+    def kill(self) -> Exit:
+        """Ends all of it (SIGKILL), waits for the first process, and lets go of its number. How the
+        first process ended: by itself before, or now. May be called again. Raises TimeoutError."""
+        if not self.is_gone:
+            self._last_usage = self.usage()._replace(rss_bytes=0)
+            self._signal_until(signal.SIGKILL, _alive)
+            self.poll()  # raises where somebody else has waited for it; `wait` would say 0
+            self._popen.wait()
+            os.close(self._pidfd)
+            self._pidfd = -1
+        return self._exit or Exit(self._popen.wait())
+
+    def usage(self) -> Usage:
+        """Of all of it, with the children that it has waited for; in steps of a clock tick (10 ms).
+        When it is gone: what it had used when it was killed."""
+        if self.is_gone:
+            return self._last_usage
+        members = self._members()
+        return Usage(
+            sum(known.utime_ticks for known in members) / proc.TICKS_PER_S,
+            sum(known.stime_ticks for known in members) / proc.TICKS_PER_S,
+            sum(known.rss_bytes for known in members),
+        )
+
+    def _members(self) -> list[proc.Stat]:
+        """The processes that belong to it and are not waited for."""
+        return [
+            known
+            for known in proc.everyone()
+            if self.pid in (known.session, known.group) or proc.bears(known.pid, self.mark)
+        ]
+
+    def _signal_until(self, number: int, disobeying: "_Disobeying") -> None:
+        """Sends a signal to the group at once, then to every straggler until all have obeyed."""
+        if self.is_gone:
+            return
+        with suppress(ProcessLookupError):  # where all of the group have ended
+            os.killpg(self.pid, number)
+        give_up_s = time.monotonic() + PATIENCE_S
+        empty_looks = 0
+        while empty_looks < proc.LOOKS:
+            left = disobeying(self._members())
+            empty_looks = 0 if left else empty_looks + 1
+            if left and time.monotonic() > give_up_s:
+                raise TimeoutError(
+                    f"{self.argv[0]} (pid {left[0].pid}, state {left[0].state}) did not obey"
+                    f" {signal.Signals(number).name} within {PATIENCE_S:g} s."
+                )
+            for known in left:
+                proc.send(known.pid, known.start_ticks, number)
+            time.sleep(LOOK_EVERY_S)
+
+
+def reap_orphans(own: Collection[int]) -> list[int]:
+    """Waits for children that have ended and are not `own`: what others left to PID 1 when they
+    ended. `own` are the pids of all children that somebody else waits for, such as a HostProcess;
+    one that is missing in it loses its exit status. Returns the pids that are gone now."""
+    me = os.getpid()
+    ended = [
+        known.pid
+        for known in proc.everyone()
+        if known.parent_pid == me and known.state == "Z" and known.pid not in own
+    ]
+    for pid in ended:
+        os.waitpid(pid, os.WNOHANG)
+    return ended
+
+
+_Disobeying: TypeAlias = Callable[[list[proc.Stat]], list[proc.Stat]]
+"""Of the members of a system, those that have not done yet what a signal tells them."""
+
+
+def _moving(members: list[proc.Stat]) -> list[proc.Stat]:
+    """Who may still do something. A thread in vfork(2) is not stopped before its child goes on, and
+    does nothing either (state D); a shell that starts commands is caught there soon."""
+    parents = {known.parent_pid for known in members if known.state in proc.STOPPED}
+    still = {True: proc.STOPPED + proc.ENDED + "D", False: proc.STOPPED + proc.ENDED}
+    return [
+        known for known in members if not proc.threads_are(still[known.pid in parents], known.pid)
+    ]
+
+
+def _stopped(members: list[proc.Stat]) -> list[proc.Stat]:
+    """Who is stopped."""
+    return [known for known in members if known.state in proc.STOPPED]
+
+
+def _alive(members: list[proc.Stat]) -> list[proc.Stat]:
+    """Who has not ended."""
+    return [known for known in members if known.state not in proc.ENDED]
+
+
+def _before_exec(parent_pid: int, limits: dict[int, int]) -> Callable[[], None]:
+    """What the child does between fork and exec."""
+
+    def prepare() -> None:
+        namespaces.die_with_parent(parent_pid)
+        for which, limit in limits.items():
+            resource.setrlimit(which, (limit, limit))
+
+    return prepare
