@@ -102,11 +102,11 @@ def main(backend, asked, count, per_second, folder):
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         sys.stdin.readline()
-        before_s = cpu_s(pump._process.pid)
+        before_s = cpu_s(pump.pid)
         listening = Child(sink, hosts.sockets["center"])
         Child(source, hosts.sockets["site"], hosts.to_center, count, per_second).ended()
         told = listening.ended()
-        pump_s = cpu_s(pump._process.pid) - before_s
+        pump_s = cpu_s(pump.pid) - before_s
         reached = datagrams(hosts)
         row = pump.stop(20).achieved[0]
         sys.stdout.write(json.dumps({**row, **told, "reached": reached, "pump_s": pump_s}) + "\n")

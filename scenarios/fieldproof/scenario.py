@@ -9,6 +9,7 @@ off, nodes are up, and edge and center must converge within `settles_within`.
 
 import datetime
 import re
+from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -29,7 +30,8 @@ BOOTED_S = 60
 boot at their phase within the first minute. With a shorter lead, and in the live tier, all boot at
 once."""
 
-RECONCILE = ("repair", "http-range", "none")
+Reconcile: TypeAlias = Literal["repair", "http-range", "none"]
+RECONCILE = get_args(Reconcile)
 """How a center makes a site's days whole: by our repair protocol, by fetching byte ranges of the
 edge's files over HTTP, or not at all."""
 
@@ -61,7 +63,7 @@ class Site(Value, frozen=True, tag="site"):
     address: str = "198.51.100.1"
     phase_s: int = 5  # second of the minute at which its first record begins
     instruments: tuple[Riometer | StatusMonitor, ...] = (Riometer(),)
-    reconcile: str = "repair"  # one of RECONCILE
+    reconcile: Reconcile = "repair"
 
 
 class Center(Value, frozen=True, tag="center"):

@@ -49,7 +49,11 @@ def own_address() -> str:
     return f"127.{64 + (pid >> 16) % 64}.{(pid >> 8) % 256}.{1 + pid % 250}"
 
 
-def waited_for(happened: Callable[[], object], what: str, step: Callable[[], None]) -> None:
+def waited_for(
+    happened: Callable[[], object],
+    what: str,
+    step: Callable[[], object] = lambda: select.select((), (), (), 0.005),
+) -> None:
     """Takes steps until it has happened."""
     ends_s = time.monotonic() + WITHIN_S
     while not happened():
@@ -352,6 +356,6 @@ def bench() -> SimpleNamespace:
         Probe=Probe,
         STRANGER=STRANGER,
         edge_environment=edge_environment,
-        waited_for=waited_for,
+        until=waited_for,
         words=words,
     )

@@ -10,6 +10,7 @@ import random
 import resource
 import signal
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,7 @@ def tear(edge):
                 file.write(b'{"from_s": 11374')
 
 
-def test_sigterm_ends_in_good_order(live):
+def test_sigterm_ends_in_good_order(live, bench):
     """Within two seconds and with code 0; records that were finished are on the disk, the open one
     is declared, and so is, by the next life, the time between."""
     edge = live()
@@ -124,6 +125,7 @@ def test_sigterm_ends_in_good_order(live):
     assert (newest_s, "stopped") == (loss["from_s"], loss["why"])
     assert ["began_s", "ended_s"] == [key for mark in _marks(edge) for key in mark]
     assert "daws ends in good order." in edge.said
+    bench.until(lambda: time.time() > loss["until_s"], "the second after the end")
     edge.start()
     edge.until(lambda: 2 == len(edge.json_lines("declared/daws.jsonl")))
     second = edge.json_lines("declared/daws.jsonl")[1]

@@ -432,7 +432,7 @@ def orphan(backend, folder):
         send_up(hosts, 1)
         pump.go_dark("vsat", 0)
         settle(hosts, pump, {"up": 1, "down": 0})
-        sys.stdout.write(f"{pump._process.pid}\n")
+        sys.stdout.write(f"{pump.pid}\n")
         sys.stdout.flush()
         signal.pause()
 

@@ -152,15 +152,15 @@ def test_recordings_of_a_kernel_come_true_on_real_devices(play, backend):
 
 @pytest.mark.parametrize("backend", ["tun", "packet"])
 def test_a_delay_is_kept_and_reported(play, backend):
-    """Of 600 ms not one packet takes less, half take hardly more, and the report says the same as
-    the hosts."""
+    """Of 600 ms not one packet takes less and the quickest hardly more, and the report says what
+    the pump itself added."""
     came = play("slow", backend)
     row = came["achieved"][0]
     assert 600 == row["asked_delay_ms"]
-    assert came["least_ms"] >= 600
-    assert 600 <= row["delay_p50_ms"] <= row["delay_p99_ms"]
+    assert 600 <= came["least_ms"] <= 700
+    assert 600 <= row["delay_p50_ms"] <= row["delay_p99_ms"] <= 600 + row["late_max_ms"]
     assert row["delay_p50_ms"] == pytest.approx(600 + row["late_p50_ms"])
-    assert came["p50_ms"] <= 620  # no bound on tails: they are the machine's
+    assert came["p50_ms"] >= row["delay_p50_ms"]
 
 
 # --- faults ---------------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
 """The table of planted defects: who has it, in which world, and to which claim it falls."""
 
+import shlex
 from typing import NamedTuple
 
 import planted_live as patches
+from liverun import PYTHON, Job
 from msgspec.structs import replace
 from worlds import (
     ACCOUNTED,
@@ -18,6 +20,7 @@ from worlds import (
     TO_EDGE,
     TO_TRUTH,
     TWO_RECORDS,
+    WORLDS,
 )
 
 from fieldproof import catalog
@@ -89,3 +92,31 @@ DEFECTS = (
     defect(CENTER, patches.OpensForWriting, RAW, TWO_RECORDS, ACCOUNTED),
     defect(CENTER, patches.SleepsUntilSpokenTo, SETTLED, PLAIN, TO_EDGE, IN_ORDER),
 )
+
+
+def planted(name: str) -> str:
+    """The command of a system with this patch."""
+    return shlex.join((PYTHON, patches.__file__, name))
+
+
+SOUND = {
+    world.name: Job(
+        f"sound-{world.name}",
+        world,
+        ("--edge", planted(patches.SOUND), "--center", planted(patches.SOUND)),
+        about_s=world.lasts_s + 25,
+    )
+    for world in WORLDS
+}
+"""By the world: its run with the reference as it is, by the door."""
+
+PATCHED = {
+    each.name: Job(
+        f"defect-{each.name}",
+        each.scenario,
+        (f"--{each.role}", planted(each.name)),
+        about_s=each.scenario.lasts_s + 30,
+    )
+    for each in DEFECTS
+}
+"""By the defect: its run."""

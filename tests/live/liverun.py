@@ -25,7 +25,7 @@ from fieldproof import catalog
 from fieldproof.scenario import Scenario, to_json
 from fieldproof.verdict import Exit, Report, Verdict
 
-ROOM = 22
+ROOM = 26
 """How much is on at once. A run of one site weighs 1: it takes 4 % of a core, and a whole core for
 three seconds at its begin and for one at its end."""
 

@@ -25,6 +25,9 @@ class Process(NamedTuple):
     start_ticks: int
 
 
+OURSELVES = Process(0, 0)
+
+
 class Seen(NamedTuple):
     """A run as it was when all of it was up."""
 
@@ -43,14 +46,17 @@ def look(pid: int) -> Seen:
         now = tree(pid)
         if now.keys() != processes.keys():
             processes, since_s = now, time.monotonic()
-    sockets = [found for process in processes for found in _sockets(process.pid)]
+    sockets = [
+        (table, local, called)
+        for process, called in processes.items()
+        for table, local in _sockets(process.pid)
+    ]
     return Seen(
         processes,
-        frozenset(_namespaces(processes) - _namespaces([Process(0, 0)])),
+        frozenset(_namespaces(processes) - _namespaces([OURSELVES])),
         tuple(
-            f"{table} {local} of {processes[process]}"
-            for process in processes
-            for table, local in _sockets(process.pid)
+            f"{table} {local} of {called}"
+            for table, local, called in sockets
             if local.partition(":")[0] in WILDCARDS
         ),
         len(sockets),

@@ -139,7 +139,7 @@ def test_a_system_that_ends_by_itself_is_noticed(played):
     assert Exit.FAIL == run.code
     said = {claim.name: claim.detail for claim in run.report.claims}
     assert NodesLived().name in run.fallen()
-    assert "daws with ended with status 3" in said[NodesLived().name]
+    assert "daws ended with status 3" in said[NodesLived().name]
 
 
 @pytest.mark.plays(WRAPPED)

@@ -1,48 +1,20 @@
 """Each planted defect of the live tier falls to its one claim."""
 
 import inspect
-import shlex
 from pathlib import Path
 
 import defects_live
 import planted_live
 import pytest
 import worlds
-from defects_live import CENTER, DEFECTS, EDGE, MOST_LINES
-from liverun import PYTHON, Job
+from defects_live import CENTER, DEFECTS, EDGE, MOST_LINES, PATCHED, SOUND
 from msgspec.structs import replace
 
 from fieldproof import judge as judging
 from fieldproof.scenario import from_json, to_json
 from fieldproof.verdict import Verdict
 
-PROGRAM = Path(__file__).with_name("planted_live.py")
 README = Path(__file__).with_name("README.md")
-
-
-def planted(name):
-    """The command of a system with this patch."""
-    return shlex.join((PYTHON, str(PROGRAM), name))
-
-
-SOUND = {
-    world.name: Job(
-        f"sound-{world.name}",
-        world,
-        ("--edge", planted("sound"), "--center", planted("sound")),
-        about_s=world.lasts_s + 25,
-    )
-    for world in worlds.WORLDS
-}
-PATCHED = {
-    each.name: Job(
-        f"defect-{each.name}",
-        each.scenario,
-        (f"--{each.role}", planted(each.name)),
-        about_s=each.scenario.lasts_s + 30,
-    )
-    for each in DEFECTS
-}
 
 each_world = pytest.mark.parametrize(
     "job", [pytest.param(job, id=name, marks=pytest.mark.plays(job)) for name, job in SOUND.items()]

@@ -73,7 +73,7 @@ def test_the_log_is_in_the_order_of_time(played):
     assert times == sorted(times)
     facts = {(entry["where"], entry["what"]) for entry in entries if "where" in entry}
     assert {("daws", "host down"), ("center", "host down"), ("daws", "line unplugged")} <= facts
-    assert {"daws/filing", "center/reconcile"} <= {entry.get("by") for entry in entries}
+    assert {"daws/lives", "center/reconcile"} <= {entry.get("by") for entry in entries}
 
 
 @pytest.mark.plays(RIOMETER)

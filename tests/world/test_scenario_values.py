@@ -41,6 +41,7 @@ from fieldproof.faults import (
 )
 from fieldproof.scenario import (
     LEAD_S,
+    RECONCILE,
     SCHEMA,
     Center,
     Link,
@@ -79,7 +80,8 @@ FAULTS = st.one_of(
 INSTRUMENTS = st.lists(
     st.one_of(st.builds(Riometer, noise=TEXT), st.just(StatusMonitor())), max_size=3
 ).map(tuple)
-SITES = st.builds(Site, TEXT, TEXT, TEXT, st.integers(0, 59), INSTRUMENTS, TEXT)
+METHODS = st.sampled_from(RECONCILE)
+SITES = st.builds(Site, TEXT, TEXT, TEXT, st.integers(0, 59), INSTRUMENTS, METHODS)
 NODES = st.lists(st.one_of(SITES, st.builds(Center, TEXT, TEXT, st.booleans())), max_size=4)
 CHECKS = st.sampled_from(
     [

@@ -277,14 +277,16 @@ class Errand:
         contents = _split(staged, self._spans)
         wanted = list(zip(self.wanted, contents, strict=False))
         after = filled(local, self.of.hour, wanted, self.of.site)
-        if after is not None and len(after) == self._total and self._is_digest(after, True):
+        # Where the edge's file has gaps of its own, its length alone is no proof.
+        regular = after is not None and pieces(after, self.of.hour) == ()
+        if after and len(after) == self._total and self._is_digest(after, regular):
             self.proof = Proof.DIGEST if self.digest else Proof.LENGTH
             self.contents = contents
             return Found.PROVEN, after
         return self._more(Level.WHOLE)
 
     def _is_digest(self, content: bytes, unknown: bool) -> bool:
-        """Whether this is the edge's file by its digest; `unknown` where the server gives none."""
+        """Whether this is the edge's file by its digest; `unknown` where the server gave none."""
         return self.digest == sha256(content).digest() if self.digest else unknown
 
     def _more(self, level: Level) -> tuple[Found, bytes]:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from fieldproof.checks.claim import result
 from fieldproof.faults import Spoof, Value
+from fieldproof.oracle.log import Line
 from fieldproof.verdict import ClaimResult
 
 if TYPE_CHECKING:
@@ -82,8 +83,16 @@ class NodesLived(Value, frozen=True, tag="nodes_lived"):
         died = sorted((*lines["node died"], *lines["host died"]), key=lambda line: line.ns)
         said = ""
         if died:
-            said = f"First: {died[0].where} with {died[0].text('error') or died[0].text('how')}."
+            said = f"First: {_death(died[0])}."
         return result(self, not died, 0, len(died), "nodes died", said)
+
+
+def _death(line: Line) -> str:
+    """How a node, or a system as a whole, ended."""
+    if line.what == "node died":
+        return f"{line.where} with {line.text('error')}"
+    last = line.text("last")
+    return f"{line.where} {line.text('how')}" + (f"; its log ends with: {last}" if last else "")
 
 
 class Repeats(Value, frozen=True, tag="repeats"):

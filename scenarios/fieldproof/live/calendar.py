@@ -25,6 +25,7 @@ class Calendar:
         self._selector = selectors.DefaultSelector()
         self._coming: list[tuple[int, int, Action]] = []
         self._numbers = count()
+        self._is_over = False
 
     def now_ns(self) -> int:
         """True time; negative before the run begins."""
@@ -54,8 +55,8 @@ class Calendar:
         self._selector.unregister(fileno)
 
     def run_until(self, true_ns: int) -> None:
-        """Let everything happen that is due before a true time."""
-        while (now_ns := self.now_ns()) < true_ns:
+        """Let everything happen that is due before a true time, or before the end."""
+        while (now_ns := self.now_ns()) < true_ns and not self._is_over:
             while self._coming and self._coming[0][0] <= now_ns:
                 heapq.heappop(self._coming)[2]()
                 now_ns = self.now_ns()
@@ -63,6 +64,10 @@ class Calendar:
             wait_s = max(0, next_ns - now_ns) / SECOND_NS
             for key, _ in self._selector.select(wait_s):
                 key.data()
+
+    def end(self) -> None:
+        """There is nothing more to wait for: time stands still from here on."""
+        self._is_over = True
 
     def close(self) -> None:
         """Forget everything."""

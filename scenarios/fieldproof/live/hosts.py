@@ -24,6 +24,10 @@ STOPPING_S = 5.0
 """How long a system has to end after SIGTERM: the 2006 text is silent, our assumption."""
 
 
+MOST_WORDS = 200
+"""Characters."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a host is on this machine, and what runs there."""
@@ -106,6 +110,11 @@ class LiveHost:
     def usage(self) -> Usage:
         """Time of the processors in all lives; resident memory of this one."""
         return _sum([self._spent, *(process.usage() for process in self._processes)])
+
+    def last_words(self) -> str:
+        """The last line of what runs here, cut to what fits into a report."""
+        lines = self.place.log.read_text(errors="replace").split("\n")
+        return next((line[:MOST_WORDS] for line in reversed(lines) if line.strip()), "")
 
     def pids(self) -> list[int]:
         """The processes that somebody here waits for."""

@@ -114,7 +114,10 @@ class Stage:
                 ground.quiet(host)
                 self._lame_ns = self._lame_ns or self._calendar.now_ns()
                 self.declined = self.declined or how.declined * f"{host.name} {how.words}"
-                ground.fact(host.name, "host died", code=how.code, how=how.words)
+                last = host.last_words()
+                ground.fact(host.name, "host died", code=how.code, how=how.words, last=last)
+        if self.declined:
+            self._calendar.end()
         reap_orphans(self.built.own_pids())
 
 

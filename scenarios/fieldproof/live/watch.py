@@ -18,7 +18,7 @@ MOST_EVENTS = 50
 """How many sentences are kept for who looks seldom."""
 
 SELDOM = 8
-"""Disks and processors are looked at in every so many looks: it takes time itself."""
+"""A host's disk and processes are looked at in every so many looks: it takes time itself."""
 
 _STAMP = slice(12, 16)
 
@@ -42,8 +42,9 @@ class Watcher:
         built = self._built
         self._hear()
         now_ns = max(0, built.ground.calendar.now_ns())
-        if self._looks % SELDOM == 0:
-            for host in built.ground.hosts:
+        for number, host in enumerate(built.ground.hosts):
+            # In turns: to look at many at once would make the stage late.
+            if host not in self._seen or (self._looks + number) % SELDOM == 0:
                 self._seen[host] = self._look(host, now_ns)
         self._looks += 1
         phase, fraction = self._phase(now_ns)

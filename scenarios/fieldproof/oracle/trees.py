@@ -16,8 +16,8 @@ TELEMETRY_PORT = 24985
 STREAM_PORTS = {"telemetry": TELEMETRY_PORT, "status": 25000}
 """By purpose: the ports whose datagrams the raw tree keeps."""
 
-PURPOSES = (*STREAM_PORTS, "repair", "manifest", "other")
-"""What a datagram on a link can be for."""
+PURPOSES = (*STREAM_PORTS, "repair", "manifest", "http", "other")
+"""What a packet on a link can be for."""
 
 _YEAR, _MONTH, _DAY, _HOUR = r"([12]\d{3})", r"(0[1-9]|1[0-2])", r"([0-3]\d)", r"([01]\d|2[0-3])"
 _HOUR_NAME = re.compile(rf"{_YEAR}{_MONTH}{_DAY}_{_HOUR}_[a-z]{{4}}_xrio\.dat", re.ASCII)

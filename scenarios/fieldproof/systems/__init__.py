@@ -1,6 +1,7 @@
 """Doors to systems under test. Each says which nodes an edge and a center are made of."""
 
 from collections.abc import Callable
+from hashlib import sha256
 from typing import NamedTuple, Protocol
 
 from fieldproof.scenario import Center, Site
@@ -28,3 +29,8 @@ class System(Protocol):
 
     def center(self, center: Center, sites: tuple[Site, ...], seed: int) -> tuple[Part, ...]:
         """The nodes of the center."""
+
+
+def key(seed: int, site: str) -> bytes:
+    """The key that a site shares with the center in a run with this seed."""
+    return sha256(f"key:{seed}:{site}".encode()).digest()

@@ -6,7 +6,6 @@ reference goes through the same door; the harness knows no more of it than of an
 
 import sys
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ import msgspec
 
 from fieldproof.oracle.trees import STREAM_PORTS
 from fieldproof.scenario import Center, Scenario, Site, StatusMonitor
+from fieldproof.systems import key
 
 REFERENCE = {
     "edge": f"{sys.executable} -m fieldproof_reference edge",
@@ -46,11 +46,6 @@ class Whereabouts(NamedTuple):
     clock: Path
     utc_offset_s: float  # to be added to the machine's UTC at the start of the run
     address: str  # the host's own
-
-
-def key(seed: int, site: str) -> bytes:
-    """The key that a site shares with the center in a run with this seed."""
-    return sha256(f"key:{seed}:{site}".encode()).digest()
 
 
 def edge_environment(

@@ -1,10 +1,9 @@
 """The door to our own reference edge and center: the only file of the harness that imports them."""
 
 from collections.abc import Callable, Mapping
-from hashlib import sha256
 
 from fieldproof.scenario import Center, Riometer, Site, StatusMonitor
-from fieldproof.systems import Part
+from fieldproof.systems import Part, key
 from fieldproof_contract import Address, Node
 from fieldproof_reference import hosts, ports
 from fieldproof_reference.center import CenterSettings, EdgeAtCenter
@@ -16,6 +15,7 @@ PURPOSES = {
     ports.STATUS: "status",
     ports.REPAIR: "repair",
     ports.MANIFEST: "manifest",
+    ports.ARCHIVE: "http",
 }
 
 NODES = EDGE.keys() | STATUS.keys() | CENTER.keys()
@@ -50,7 +50,9 @@ class Reference:
     def center(self, center: Center, sites: tuple[Site, ...], seed: int) -> tuple[Part, ...]:
         """A center that knows these sites."""
         known = {
-            site.name: EdgeAtCenter(key(seed, site.name), Address(site.address, ports.REPAIR))
+            site.name: EdgeAtCenter(
+                key(seed, site.name), Address(site.address, ports.REPAIR), site.reconcile
+            )
             for site in sites
         }
         parts = hosts.center_parts(
@@ -62,8 +64,3 @@ class Reference:
 def _title(make: Callable[..., Node]) -> str:
     """A name that is the same in every process, which the text of an object is not."""
     return str(getattr(make, "__name__", type(make).__name__))
-
-
-def key(seed: int, site: str) -> bytes:
-    """The key that a site shares with the center in a run with this seed."""
-    return sha256(f"key:{seed}:{site}".encode()).digest()

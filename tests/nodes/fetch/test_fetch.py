@@ -116,6 +116,19 @@ def test_a_plain_server_is_compared_by_length_and_tail(kit, rig, name):
 
 
 @pytest.mark.parametrize("name", SERVERS)
+def test_a_length_that_is_right_by_chance(kit, rig, name):
+    """Where the edge lacks one record and the center two others, a range that fits and a length
+    that agrees are no proof."""
+    theirs, ours = (14 * 60 + 14,), (14 * 60 + 58, 14 * 60 + 59)
+    files = rig.edge_files(kit, without=theirs)
+    center, edge = rig.scene(kit, rig.hours(kit, 13, 14, 15, without=ours), files)
+    vars(edge).update(rig.SERVERS[name])
+    center.run(120)
+    assert rig.same(center, edge)
+    assert {kit.record(14 * 3_600 + 14 * 60 + 5)} == center.quarantined()
+
+
+@pytest.mark.parametrize("name", SERVERS)
 @pytest.mark.parametrize(
     "spoil",
     [

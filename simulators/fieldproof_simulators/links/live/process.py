@@ -63,6 +63,18 @@ class LivePump:
         self._hosts = {begin.center[0], *(name for name, _, _ in begin.sites)}
         self._last_words: list[messages.LinkEnd | messages.Ended] = []
         self._log_name = str(getattr(log, "name", "its log"))
+        try:
+            self._wire = self._spawn(log)
+            try:
+                self._start(begin, attachments, run_dir)
+            except BaseException:
+                self.close()
+                raise
+        finally:
+            for attachment in attachments:
+                attachment.close()
+
+    def _spawn(self, log: BinaryIO) -> Control[messages.Said]:
         ours, theirs = pair()
         with theirs:
             self._process = subprocess.Popen(
@@ -72,15 +84,7 @@ class LivePump:
                 stderr=log,
                 pass_fds=[theirs.fileno()],
             )
-        self._wire = Control(ours, msgspec.json.Decoder(messages.Said).decode)
-        try:
-            self._start(begin, attachments, run_dir)
-        except BaseException:
-            self.close()
-            raise
-        finally:
-            for attachment in attachments:
-                attachment.close()
+        return Control(ours, msgspec.json.Decoder(messages.Said).decode)
 
     def _start(self, begin: PumpBegin, attachments: Sequence[Attachment], run_dir: Path) -> None:
         for each in attachments:

@@ -82,10 +82,10 @@ class Pump:
 
     def _build(self, begin: messages.PumpBegin, attachments: list[Attachment]) -> None:
         ends = {each.name: each for each in attachments if each.kind in PORTS}
-        backends = {link: ends[site].kind for site, _, link in begin.sites}
+        backend = ends[begin.center[0]].kind
         for name, asked in begin.links:
             through = [each for each in attachments if (each.kind, each.name) == ("netem", name)]
-            self._add_link(name, asked, begin, "netem" if through else backends[name], through)
+            self._add_link(name, asked, begin, "netem" if through else backend, through)
         addresses = {site: (address, link) for site, address, link in begin.sites}
         for host, end in ends.items():
             port = PORTS[end.kind](end)
