@@ -170,11 +170,11 @@ def _block(label: str, lines: Iterable[str]) -> Iterator[str]:
 
 def _timeline(report: Report, scenario: Scenario) -> str:
     begins, until = ends(scenario)
-    tail = f"{report.seconds:.1f} s"
+    tail = f"{report.seconds:6.1f} s"  # as wide however long it took: the axis is the scenario's
     if report.live is None:  # real time has the rate 1
-        tail += f"   {rate(scenario.lasts_s, report.seconds)}"
-    width = WIDTH - len(f"  {begins}  {until}   {tail}")
-    return f"  {begins} {axis(scenario, width)} {until}   {tail}"
+        tail += f" {rate(scenario.lasts_s, report.seconds):>10}"
+    width = WIDTH - len(f"  {begins}  {until}{tail}")
+    return f"  {begins} {axis(scenario, width)} {until}{tail}"
 
 
 def ends(scenario: Scenario) -> tuple[str, str]:

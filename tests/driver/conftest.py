@@ -180,7 +180,9 @@ class Cable:
         fresh.replace(self.link)
 
     def pull(self) -> None:
+        """The name goes first: its number may be another's PTY as soon as ours is closed."""
         if self.master >= 0:
+            self.link.unlink()
             os.close(self.master)
             os.close(self.port)
             self.master = self.port = -1

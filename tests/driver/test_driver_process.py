@@ -140,7 +140,6 @@ def _marks(edge):
 def test_an_edge_without_a_port_can_be_stopped(edge, cable):
     """A line that never came up keeps nobody from ending."""
     cable.pull()
-    cable.link.unlink()
     edge.start()
     edge.until_said("line riometer is down: No such file or directory")
     assert edge.stop() < 2
@@ -306,7 +305,7 @@ def test_a_foreign_archive_is_served_as_it_grows(make_process, bench, own_addres
     file.parent.mkdir(parents=True)
     file.write_bytes(b"XRIO" * 100)
     got = bytearray()
-    with socket.create_connection((own_address, ports.ARCHIVE), 10) as asking:
+    with socket.create_connection((own_address, ports.ARCHIVE_OF_ANOTHER), 10) as asking:
         asking.sendall(f"GET /{path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
         while data := asking.recv(65_536):
             got += data

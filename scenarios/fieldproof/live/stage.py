@@ -73,7 +73,7 @@ class Stage:
         calendar.every(LOOK_NS, self._look)
         for number, host in enumerate(built.ground.hosts.values()):
             calendar.call_at(number * SECOND_NS // 20, partial(built.ground.boot, host))
-        calendar.run_until(max(built.to_ns + built.lead_ns, built.over_ns))
+        calendar.run_until(self._from_ns())
         if self.declined:
             return
         convergence = Convergence(built.center.place.disk, built.from_ns, built.to_ns)
@@ -90,9 +90,13 @@ class Stage:
         edges = [self.built.ground.hosts[name] for name in asked]
         return all(convergence.holds(edge.name, edge.place.disk, edge.clock) for edge in edges)
 
+    def _from_ns(self) -> int:
+        """From when on edge and center may be asked whether they have converged."""
+        return max(self.built.to_ns + self.built.lead_ns, self.built.over_ns)
+
     def _gives_up_ns(self) -> int:
         """Until when edge and center may converge."""
-        gives_up_ns = self.built.to_ns + self.built.lead_ns + self.built.settles_ns
+        gives_up_ns = self._from_ns() + self.built.settles_ns
         if self._lame_ns is None:
             return gives_up_ns
         return min(gives_up_ns, self._lame_ns + GRACE_NS)

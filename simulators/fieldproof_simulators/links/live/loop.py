@@ -2,7 +2,7 @@
 
 A turn waits for the first of: a descriptor that is readable, an entry of the calendar, a time that
 the caller names. It then lets everything that is readable speak once, and does what the calendar
-says. Times are true time.
+says. It may end up to `SPIN_NS` early, for to sleep so shortly takes longer. Times are true time.
 """
 
 import select
@@ -13,6 +13,8 @@ from itertools import count
 from fieldproof_simulators.links.live.timer import Timer
 
 Action = Callable[[], None]
+
+SPIN_NS = 0
 
 
 class Loop:
@@ -26,7 +28,8 @@ class Loop:
         self._handlers: dict[int, Action] = {}
         self._sequence = count()
         self._calendar: list[tuple[int, int, Action]] = []
-        self.watch(self._timer.fileno(), lambda: None)  # to wake up is all
+        # Each ring wakes up once, and that is all: a timer stays readable until it is set anew.
+        self._epoll.register(self._timer.fileno(), select.EPOLLIN | select.EPOLLET)
 
     def watch(self, descriptor: int, handler: Action) -> None:
         """Call this whenever the descriptor is readable."""
@@ -48,10 +51,11 @@ class Loop:
         due_ns = calendar[0][0]
         if also_due_ns is not None and also_due_ns < due_ns:
             due_ns = also_due_ns
-        is_due = due_ns <= now_ns()
-        if not is_due:
+        ready = self._epoll.poll(0)
+        if not ready and due_ns > now_ns() + SPIN_NS:
             self._timer.set(self._began_ns + due_ns)
-        for descriptor, _ in self._epoll.poll(0 if is_due else -1):
+            ready = self._epoll.poll(-1)
+        for descriptor, _ in ready:
             if handler := self._handlers.get(descriptor):
                 handler()
         while calendar and calendar[0][0] <= now_ns():
