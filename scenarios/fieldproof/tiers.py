@@ -8,16 +8,31 @@ parts; a tier that this machine cannot offer is told by `lacks`.
 """
 
 from fieldproof.checks.figures import LinkDelay
-from fieldproof.faults import PACKET_SPOOFS, SERIAL, MoveAddress, PowerCut, Spoof, Value
+from fieldproof.faults import (
+    PACKET_SPOOFS,
+    SERIAL,
+    DiskFull,
+    MoveAddress,
+    PowerCut,
+    Spoof,
+    Value,
+)
 from fieldproof.options import LIVE, TIERS, VIRTUAL
 from fieldproof.scenario import Scenario
 
 ONLY_IN: dict[type[Value], tuple[str, str]] = {
-    PowerCut: (VIRTUAL, "a process that is killed leaves the machine's cache of the disk behind"),
     MoveAddress: (VIRTUAL, "the network of a live host is wired before it starts"),
     LinkDelay: (LIVE, "a simulated link is never late"),
 }
 """Faults and claims that exist in one tier alone, and why."""
+
+
+IMPLIED: dict[type[Value], str] = {
+    DiskFull: "small-disk",
+    PowerCut: "power-cut",
+    Spoof: "scapy",
+}
+"""Faults that need something of the machine in the live tier, and what."""
 
 
 def misplaced(scenario: Scenario, tier: str) -> str:
@@ -45,7 +60,9 @@ def lacks(scenario: Scenario, tier: str) -> str:
         return ""
     from fieldproof.live.probe import lacking  # it looks at the machine
 
-    return lacking(scenario.needs)
+    kinds = {type(timed.fault) for timed in scenario.faults}
+    implied = [need for kind, need in IMPLIED.items() if kind in kinds]
+    return lacking((*scenario.needs, *implied))
 
 
 def _wrong(part: Value, scenario: Scenario, tier: str) -> str:
@@ -53,7 +70,8 @@ def _wrong(part: Value, scenario: Scenario, tier: str) -> str:
     if only != tier:
         return why
     if tier != VIRTUAL:
-        return ""
+        is_mid_write = isinstance(part, PowerCut) and part.mid_write
+        return "nobody can wait for a write of a real process" if is_mid_write else ""
     if isinstance(part, Spoof) and part.kind in PACKET_SPOOFS:
         return f"{part.kind} is made as a raw packet"
     if isinstance(part, SERIAL) and scenario.fidelity != "words":

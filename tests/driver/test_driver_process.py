@@ -69,7 +69,7 @@ def live(edge, burst):
 # --- deaths ---------------------------------------------------------------------------------------
 
 
-def test_a_killed_edge_goes_on_and_declares_what_it_lost(edge, burst):
+def test_a_killed_edge_goes_on_and_declares_what_it_lost(edge, burst, bench):
     """Lives end at random moments, some of them with torn files: every record decodes, torn tails
     are moved aside, each life is noted, and each loss is declared from where records end."""
     source = random.Random(5)
@@ -85,8 +85,10 @@ def test_a_killed_edge_goes_on_and_declares_what_it_lost(edge, burst):
         edge.kill()
         if life % 2:
             tear(edge)
+    killed_s = time.time()
+    bench.until(lambda: time.time() > killed_s + 1, "the second after the last kill")
     edge.start()
-    edge.until(lambda: "loss declared" in edge.said[edge.began_at :])
+    edge.until_said("loss declared")
     assert 0 <= edge.stop() < 2
     assert all(b"DAWS" == record[4:8] for record in records(edge))
     newest_s = max(xrio.timestamp_s(record) for record in records(edge)) + 60

@@ -266,7 +266,7 @@ def test_a_system_that_ended_by_itself_fails_nodes_lived(live, kit, how):
     live.note(kit.clock_s("16:10:00") * kit.S, "daws", "host died", how=how, code=1)
     report = judge(live.write())
     (claim,) = [claim for claim in report.claims if claim.verdict is not Verdict.PASS]
-    assert ("nodes_lived", f"First: daws with {how}.") == (claim.name, claim.detail)
+    assert ("nodes_lived", f"First: daws {how}.") == (claim.name, claim.detail)
 
 
 def test_what_met_a_center_that_was_down_is_excused_by_its_window_alone(live, kit):

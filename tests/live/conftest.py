@@ -24,8 +24,10 @@ _failed = pytest.StashKey[bool]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Says what the mark means."""
+    """Says what the marks mean."""
     config.addinivalue_line("markers", "plays(*jobs): live runs that a test is about")
+    if not config.pluginmanager.hasplugin("xdist"):
+        config.addinivalue_line("markers", "xdist_group(name): tests that share one process")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -52,6 +54,8 @@ def _jobs(item: pytest.Item) -> list[Job]:
 @pytest.fixture(scope="session")
 def theatre(request: pytest.FixtureRequest):
     """Plays the jobs of all tests that are to run here."""
+    if hasattr(request.config, "workerinput") and not request.config.getoption("loadgroup"):
+        pytest.fail("Live runs are played by one process for all: add --dist loadgroup.")
     used = defaultdict(list)
     jobs = {}
     for item in request.session.items:

@@ -55,7 +55,6 @@ class Job(NamedTuple):
     before: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     files: tuple[tuple[str, str], ...] = ()  # name, content
-    folders: tuple[str, ...] = ()  # to be made, for its owner alone
     then: signal.Signals | None = None
     is_looked_at: bool = False
 
@@ -165,8 +164,6 @@ class Theatre:
             folder.chmod(0o777)
         for name, content in job.files:
             (folder / name).write_text(content)
-        for name in job.folders:
-            (folder / name).mkdir(mode=0o700)
         seen = None
         with (folder / "stdout").open("wb") as output, (folder / "stderr").open("wb") as errors:
             with self._doors:

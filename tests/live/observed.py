@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from fieldproof_simulators.machines.live.runtime import base_folder
+
 PROC = Path("/proc")
 KINDS = ("net", "pid", "mnt", "user")
 WILDCARDS = ("00000000", "0" * 32)
@@ -35,6 +37,8 @@ class Seen(NamedTuple):
     namespaces: frozenset[str]  # which are not our own
     open_to_all: tuple[str, ...]  # sockets on a wildcard address: table, local address, program
     sockets: int  # that were looked at
+    runtime: Path | None  # the run's folder for what is not to stay
+    links: tuple[Path, ...]  # in it, to terminals
 
 
 def look(pid: int) -> Seen:
@@ -43,14 +47,16 @@ def look(pid: int) -> Seen:
     since_s = time.monotonic()
     while time.monotonic() < since_s + SETTLED_S:
         time.sleep(LOOK_S)
-        now = tree(pid)
-        if now.keys() != processes.keys():
-            processes, since_s = now, time.monotonic()
+        before, processes = processes, tree(pid)
+        if before.keys() != processes.keys():
+            since_s = time.monotonic()
     sockets = [
         (table, local, called)
         for process, called in processes.items()
         for table, local in _sockets(process.pid)
     ]
+    runtime = _runtime(pid)
+    within = runtime.rglob("*") if runtime else ()
     return Seen(
         processes,
         frozenset(_namespaces(processes) - _namespaces([OURSELVES])),
@@ -60,6 +66,8 @@ def look(pid: int) -> Seen:
             if local.partition(":")[0] in WILDCARDS
         ),
         len(sockets),
+        runtime,
+        tuple(path for path in within if path.is_symlink()),
     )
 
 
@@ -94,6 +102,17 @@ def mounts(of: str) -> list[str]:
     """The machine's mounts whose place or source has this text in it."""
     lines = (PROC / "self/mountinfo").read_text().splitlines()
     return [line for line in lines if of in line]
+
+
+def _runtime(pid: int) -> Path | None:
+    """The runtime folder that a harness says is its own."""
+    for owner in base_folder().glob("*/owner"):
+        try:
+            if f'"pid":{pid},' in owner.read_text():
+                return owner.parent
+        except OSError:
+            continue  # it has been removed
+    return None
 
 
 def _stat(pid: int) -> tuple[int, int] | None:

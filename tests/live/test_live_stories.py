@@ -1,6 +1,7 @@
 """Every live story of the catalog, played and judged as a user would."""
 
 import subprocess
+from hashlib import sha256
 
 import msgspec
 import pytest
@@ -74,6 +75,22 @@ def test_the_log_is_in_the_order_of_time(played):
     facts = {(entry["where"], entry["what"]) for entry in entries if "where" in entry}
     assert {("daws", "host down"), ("center", "host down"), ("daws", "line unplugged")} <= facts
     assert {"daws/lives", "center/reconcile"} <= {entry.get("by") for entry in entries}
+
+
+@pytest.mark.plays(RIOMETER)
+def test_the_log_has_the_digest_of_the_closed_archive(played):
+    """The edge said, when the hour closed, what its file is; and it still is, at both ends."""
+    run_dir = played(RIOMETER).run_dir
+    lines = (run_dir / "log.jsonl").read_bytes().splitlines()
+    entries = [msgspec.json.decode(line) for line in lines]
+    closed = [entry["detail"] for entry in entries if entry.get("said") == "hour closed"]
+    assert ["riometer/2006/01/16/daws_xrio/20060116_23_daws_xrio.dat"] == [
+        each["path"] for each in closed
+    ]
+    for each in closed:
+        for host in ("daws", "center"):
+            data = (run_dir / "disks" / host / each["path"]).read_bytes()
+            assert each["sha256"] == sha256(data).hexdigest()
 
 
 @pytest.mark.plays(RIOMETER)

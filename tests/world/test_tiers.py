@@ -58,7 +58,11 @@ SPOOFS = [({"faults": (at("22:40", Spoof(kind, "daws")),)}, kind) for kind in PA
 @pytest.mark.parametrize(
     ("changes", "tier", "sentence"),
     [
-        ({"faults": (at("22:40", PowerCut("daws")),)}, "live", "PowerCut at 22:40 in quiet-hour "),
+        (
+            {"faults": (at("22:40", PowerCut("daws", mid_write=True)),)},
+            "live",
+            "PowerCut at 22:40 in quiet-hour ",
+        ),
         (
             {"faults": (at("22:40", MoveAddress("daws", "1.2.3.4")),)},
             "live",

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fieldproof.faults import DeadPreamplifier, DiskFull, Spoof
+from fieldproof.faults import DeadPreamplifier, DiskFull, Fault, PowerCut, Spoof
 from fieldproof.live.calendar import Calendar
 from fieldproof.live.facts import Facts
 from fieldproof.live.ground import Ground
@@ -36,7 +36,8 @@ from fieldproof_simulators.lines.live.process import LineBegin, LivePlayer, Play
 from fieldproof_simulators.lines.live.socat import Cable
 from fieldproof_simulators.machines.clock import HostClock, TrueUtc
 from fieldproof_simulators.machines.live.clock import ClockFile, Watch, machine_clock_ns
-from fieldproof_simulators.machines.live.disks import SmallDisk
+from fieldproof_simulators.machines.live.disks import PowerCutDisk, SmallDisk
+from fieldproof_simulators.machines.live.ledger import Ledger
 
 READY_NS = SECOND_NS
 """How long after everything was raised true time 0 is: pump and player are then at their posts."""
@@ -102,6 +103,7 @@ class _Builder:
         self.scenario = scenario = request.scenario
         self.run_dir = Path(request.run_dir)
         self.runtime = Path(request.runtime_dir)
+        self.ledger = Ledger(self.runtime)
         self._stack = stack
         self.lead_ns = duration_s(scenario.lead) * SECOND_NS
         self.begins_utc_ns = scenario.starts_utc_s * SECOND_NS - self.lead_ns
@@ -227,9 +229,12 @@ class _Builder:
     ) -> None:
         name = name or self.scenario.center.name
         if any(item.timed.fault == DiskFull(name) for item in self.faults):
-            disk = SmallDisk(at.disk, SMALL_DISK_BYTES)
-            self._stack.callback(_keep, disk, at.disk)
-            ground.small_disks[name] = disk
+            small = ground.small_disks[name] = SmallDisk(at.disk, SMALL_DISK_BYTES)
+            self._stack.callback(_keep, small, at.disk)
+        if any(_cuts_power_of(name, item.timed.fault) for item in self.faults):
+            image = self.runtime / f"disk-{name}"
+            frail = ground.frail_disks[name] = PowerCutDisk(image, at.disk)
+            self._stack.callback(_keep, frail, at.disk)
         place = Place(
             name,
             at.address,
@@ -240,7 +245,7 @@ class _Builder:
             told,
         )
         clock = HostClock(self.utc)
-        host = LiveHost(place, clock, ClockFile(at.clock), ground.calendar)
+        host = LiveHost(place, clock, ClockFile(at.clock), ground.calendar, self.ledger)
         self._stack.callback(host.kill)
         ground.hosts[name] = host
 
@@ -262,10 +267,14 @@ class _Builder:
                 yield item.timed.fault
 
 
-def _keep(disk: SmallDisk, folder: Path) -> None:
-    """End a small disk, and leave what was on it in the folder that it was mounted on."""
+def _cuts_power_of(host: str, fault: Fault) -> bool:
+    return isinstance(fault, PowerCut) and fault.host == host
+
+
+def _keep(disk: SmallDisk | PowerCutDisk, folder: Path) -> None:
+    """End a disk of its own, and leave what was on it in the folder that it was mounted on."""
     kept = folder.with_name(f"{folder.name}.kept")
-    shutil.copytree(folder, kept)
+    shutil.copytree(folder, kept, ignore=shutil.ignore_patterns("lost+found"))
     disk.close()
     for path in kept.iterdir():
         path.rename(folder / path.name)

@@ -12,7 +12,7 @@ from fieldproof_simulators.lines.live.process import LivePlayer
 from fieldproof_simulators.lines.live.socat import Cable
 from fieldproof_simulators.links.live.process import LivePump
 from fieldproof_simulators.machines.clock import TrueUtc
-from fieldproof_simulators.machines.live.disks import SmallDisk
+from fieldproof_simulators.machines.live.disks import PowerCutDisk, SmallDisk
 
 
 @dataclass(slots=True)
@@ -31,6 +31,7 @@ class Ground:
     hosts: dict[str, LiveHost] = field(default_factory=dict)
     cables: dict[str, Cable] = field(default_factory=dict)
     small_disks: dict[str, SmallDisk] = field(default_factory=dict)
+    frail_disks: dict[str, PowerCutDisk] = field(default_factory=dict)
 
     def boot(self, host: LiveHost) -> None:
         """A host comes up, and so does its end of the serial line."""

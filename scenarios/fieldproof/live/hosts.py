@@ -18,6 +18,7 @@ from typing import Literal
 from fieldproof.live.calendar import Calendar
 from fieldproof_simulators.machines.clock import HostClock
 from fieldproof_simulators.machines.live.clock import ClockFile
+from fieldproof_simulators.machines.live.ledger import Ledger
 from fieldproof_simulators.machines.live.processes import Exit, HostProcess, Usage
 
 STOPPING_S = 5.0
@@ -44,7 +45,14 @@ class Place:
 class LiveHost:
     """See the head of this file."""
 
-    def __init__(self, place: Place, clock: HostClock, file: ClockFile, calendar: Calendar) -> None:
+    def __init__(
+        self,
+        place: Place,
+        clock: HostClock,
+        file: ClockFile,
+        calendar: Calendar,
+        ledger: Ledger,
+    ) -> None:
         self.name = place.name
         self.place = place
         self.clock = clock
@@ -52,6 +60,7 @@ class LiveHost:
         self.state: Literal["down", "up", "frozen"] = "down"
         self._file = file
         self._calendar = calendar
+        self._ledger = ledger
         self._processes: list[HostProcess] = []
         self._spent = Usage(0.0, 0.0, 0)  # by former lives
 
@@ -66,6 +75,7 @@ class LiveHost:
                 log=self.place.log,
                 netns_fd=self.place.netns,
             )
+            self._ledger.process(process.pid, process.mark)
             self._processes.append(process)
         self.lives.append([self._calendar.now_ns(), None])
         self.state = "up"

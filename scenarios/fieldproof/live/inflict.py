@@ -8,6 +8,7 @@ pump and the player say; the facts that are written here say what was done to ho
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from fieldproof import faults
 from fieldproof.inflict import HURTS
@@ -88,6 +89,11 @@ class Inflictor:
                 up_ns = item.from_ns + round(restart_after_s * SECOND_NS)
                 raised = partial(self._ground.boot, self._ground.hosts[host])
                 self._ground.calendar.call_at(up_ns, partial(self._end, item, raised))
+            case faults.PowerCut(host, restart_after_s):
+                self._cut_power(item, host)
+                up_ns = item.from_ns + round(restart_after_s * SECOND_NS)
+                raised = partial(self._ground.boot, self._ground.hosts[host])
+                self._ground.calendar.call_at(up_ns, partial(self._end, item, raised))
             case faults.CenterDown(host):
                 self._fell(item, host, "center down")
                 return partial(self._ground.boot, self._ground.hosts[host])
@@ -160,6 +166,19 @@ class Inflictor:
         self._ground.quiet(host)
         self._log(item, name, "host down", cause=cause)
         item.struck += 1
+
+    def _cut_power(self, item: Inflicted, name: str) -> None:
+        """The power goes while the processes still run; what the journal did not keep is gone."""
+        disk = self._ground.frail_disks[name]
+        held = _sizes(disk.folder)
+        disk.cut()
+        self._fell(item, name, "power cut")
+        disk.remount()
+        kept = _sizes(disk.folder)
+        for path, size in sorted(held.items()):
+            if size > kept.get(path, 0):
+                lost = size - kept.get(path, 0)
+                self._ground.fact(name, "disk lost", path=path, bytes=lost)
 
     def _freeze(self, item: Inflicted, host: LiveHost) -> End:
         host.freeze()
@@ -239,3 +258,9 @@ class Inflictor:
         if item.until_ns is None:
             return None
         return partial(self._ground.player.heal, name, kind, item.index)
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """The bytes of every file below a folder."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}

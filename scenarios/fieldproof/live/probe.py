@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from functools import cache
 
+from fieldproof_simulators.machines.live.disks import can_cut_power
 from fieldproof_simulators.machines.live.isolation import can_isolate
 
 ALWAYS = ("socat",)
@@ -29,11 +30,16 @@ def _scapy() -> str:
     return "" if found else "scapy is missing: pip install 'fieldproof[forge]'."
 
 
+def _power_cut() -> str:
+    return can_cut_power().reason
+
+
 NEEDS: dict[str, Callable[[], str]] = {
     "socat": _socat,
     "scapy": _scapy,
     "namespaces": _isolation,
     "small-disk": _isolation,
+    "power-cut": _power_cut,
 }
 """Names that may stand in `Scenario.needs`; each gives a sentence where the machine lacks it."""
 

@@ -13,6 +13,7 @@ from functools import partial
 from os import getpid
 from pathlib import Path
 
+from fieldproof.faults import PowerCut
 from fieldproof.live.messages import (
     Crashed,
     NotHere,
@@ -51,7 +52,7 @@ def run(
 ) -> None:
     """Let the scenario happen in real time. Raises NotHere where this machine cannot."""
     sweep()
-    isolation = _isolation(options.isolate)
+    isolation = _isolation(scenario, options.isolate)
     (run_dir / "scenario.json").write_bytes(to_json(scenario, seed))
     logs = run_dir / "processes"
     logs.mkdir()
@@ -59,7 +60,7 @@ def run(
         request = Request(
             scenario, seed, str(run_dir.resolve()), str(runtime.path), isolation, options
         )
-        command = isolated_command(STAGE) if isolation else list(STAGE)
+        command = isolated_command(STAGE) if isolation else _plain_command(scenario)
         stage = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -110,8 +111,25 @@ def _end(stage: "subprocess.Popen[bytes]") -> None:
     stage.stdout.close()
 
 
-def _isolation(wanted: str) -> str:
-    """How the run is isolated, for people; "" where it is not. Raises NotHere where it must be."""
+def _cuts_power(scenario: Scenario) -> bool:
+    return any(isinstance(timed.fault, PowerCut) for timed in scenario.faults)
+
+
+def _plain_command(scenario: Scenario) -> list[str]:
+    """The stage on the plain machine. A disk whose power fails is mounted where nobody else sees
+    it: a namespace that another run makes meanwhile would keep it mounted."""
+    if _cuts_power(scenario):
+        return ["unshare", "--mount", "--propagation", "private", *STAGE]
+    return list(STAGE)
+
+
+def _isolation(scenario: Scenario, wanted: str) -> str:
+    """How the run is isolated, for people; "" where it is not. Raises NotHere where it must be, and
+    cannot: a disk whose power fails is a loop device, which is root's of the plain machine."""
+    if _cuts_power(scenario):
+        if wanted == "userns":
+            raise NotHere("A real power cut needs the plain machine: leave --isolate userns out.")
+        return ""
     if wanted == "none":
         return ""
     able = can_isolate()

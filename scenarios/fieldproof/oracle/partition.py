@@ -48,6 +48,7 @@ _MOST_MOVES = 2000
 _MOST_FAILED_SEARCHES = 40
 _MOST_FAR_SEARCHES = 5
 _MOST_KEPT = 200
+_ENOUGH_TO_STAY = 8
 
 
 class Allowance(NamedTuple):
@@ -396,11 +397,17 @@ class _Walk:
     def _fit(self, run: _Run, bad: int) -> int | None:
         """Where the points from `bad` on belong, if anywhere."""
         start, earliest = int(run.starts[bad]), int(run.earliest[bad])
-        if self._failed == 0:
+        if self._failed == 0 or self._is_at_home(run, bad):
             return None
         wanted = start if run.label_ok[bad] else earliest + self._ideal
         far = not (run.label_ok[bad] or run.value_ok[bad])
         return self._search(run.at + bad, earliest, wanted, far)
+
+    def _is_at_home(self, run: _Run, bad: int) -> bool:
+        """Whether it is the label alone that is wrong: many points from `bad` on are right where
+        they stand. A few would be so elsewhere, too."""
+        right = run.value_ok[bad : bad + truth.PROBE_POINTS]
+        return len(right) >= _ENOUGH_TO_STAY and bool(right.all())
 
     def _search(self, at: int, earliest: int, wanted: int, far: bool) -> int | None:
         """The sample with which point `at` begins: in its label's second, or else within hours."""

@@ -39,6 +39,9 @@ SPOILING = {
 _FULL = 4095  # bytes: what a line discipline holds
 _BLOCK = 1024  # words that are made at once
 
+LATE_NS = 100_000_000
+"""A word that is written so much later than it should be is a fact of the machine."""
+
 
 class Instrument:
     """See the head of this file. Times are true time."""
@@ -63,6 +66,7 @@ class Instrument:
         self._port.open()
         self._is_up = False
         self._is_well = True  # words need not go through the model
+        self._was_late = False
         self._unread = 0
         self._heard_baud = FRAMING.baud
         self._spoilt: Hurt | None = None
@@ -90,7 +94,7 @@ class Instrument:
             return self._soonest(due_ns)
         if self._is_up:
             self.words += 1
-            self.late.add((now_ns - due_ns) // 1000)
+            self._note_lateness(now_ns - due_ns)
             if self._is_well and self._unread + WORD_BYTES <= RECEIVER_BYTES:
                 self._put(self._words[at])
             else:
@@ -102,6 +106,14 @@ class Instrument:
             self._make_block()
             at = -1
         return self._soonest(self._due_ns[at + 1])
+
+    def _note_lateness(self, late_ns: int) -> None:
+        """Count it; of a stretch of words that are much too late, say the first."""
+        self.late.add(late_ns // 1000)
+        is_late = late_ns > LATE_NS
+        if is_late and not self._was_late:
+            self._tell(self.site, "late", {"ms": late_ns // 1_000_000})
+        self._was_late = is_late
 
     def look(self) -> None:
         """Look at the ports: what was not read, and how the system has set its own."""

@@ -116,6 +116,8 @@ class HostProcess:
             self._popen.kill()
             self._popen.wait()
             raise
+        started = proc.stat(self.pid)
+        self._start_ticks = 0 if started is None else started.start_ticks
         self._exit: Exit | None = None
         self._last_usage = Usage(0.0, 0.0, 0)
 
@@ -197,7 +199,8 @@ class HostProcess:
         return [
             known
             for known in proc.everyone()
-            if self.pid in (known.session, known.group) or proc.bears(known.pid, self.mark)
+            if known.start_ticks >= self._start_ticks  # what is older cannot bear the mark
+            and (self.pid in (known.session, known.group) or proc.bears(known.pid, self.mark))
         ]
 
     def _signal_until(self, number: int, disobeying: "_Disobeying") -> None:
