@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from fieldproof_simulators.machines.live import proc
 from fieldproof_simulators.machines.live.runtime import base_folder
 
 PROC = Path("/proc")
@@ -39,6 +40,7 @@ class Seen(NamedTuple):
     sockets: int  # that were looked at
     runtime: Path | None  # the run's folder for what is not to stay
     links: tuple[Path, ...]  # in it, to terminals
+    looked_at_ticks: int  # since boot
 
 
 def look(pid: int) -> Seen:
@@ -68,34 +70,33 @@ def look(pid: int) -> Seen:
         len(sockets),
         runtime,
         tuple(path for path in within if path.is_symlink()),
+        round(time.clock_gettime(time.CLOCK_BOOTTIME) * proc.TICKS_PER_S),
     )
 
 
 def tree(pid: int) -> dict[Process, str]:
     """A process and all below it."""
-    everyone = {}
-    for folder in PROC.iterdir():
-        if folder.name.isdecimal() and (known := _stat(int(folder.name))):
-            everyone[int(folder.name)] = known
+    everyone = {known.pid: known for known in proc.everyone() if known.state not in proc.ENDED}
     found, more = {}, [pid]
     while more:
-        mother = more.pop()
-        if mother in everyone:
-            start_ticks, _ = everyone[mother]
-            found[Process(mother, start_ticks)] = _words(mother)
-            more += [child for child, (_, parent) in everyone.items() if parent == mother]
+        mother = everyone.get(more.pop())
+        if mother is not None:
+            found[Process(mother.pid, mother.start_ticks)] = _words(mother.pid)
+            more += [known.pid for known in everyone.values() if known.parent_pid == mother.pid]
     return found
 
 
 def alive(processes) -> list[Process]:
     """Those that have not ended."""
-    return [each for each in processes if (_stat(each.pid) or (0, 0))[0] == each.start_ticks]
+    now = {Process(known.pid, known.start_ticks): known.state for known in proc.everyone()}
+    return [each for each in processes if now.get(each, proc.ENDED) not in proc.ENDED]
 
 
-def in_use(namespaces: frozenset[str]) -> set[str]:
-    """Those namespaces that any process is in."""
-    pids = [int(folder.name) for folder in PROC.iterdir() if folder.name.isdecimal()]
-    return set(namespaces & _namespaces([Process(pid, 0) for pid in pids]))
+def in_use(seen: Seen) -> set[str]:
+    """Namespaces of the run that any process is in which was there already when it was looked at.
+    The kernel gives their numbers away again, to those who come later."""
+    old = [known for known in proc.everyone() if known.start_ticks <= seen.looked_at_ticks]
+    return set(seen.namespaces & _namespaces(old))
 
 
 def mounts(of: str) -> list[str]:
@@ -113,16 +114,6 @@ def _runtime(pid: int) -> Path | None:
         except OSError:
             continue  # it has been removed
     return None
-
-
-def _stat(pid: int) -> tuple[int, int] | None:
-    """Start time and parent; None for nobody, or a process that has ended."""
-    try:
-        text = (PROC / str(pid) / "stat").read_text(errors="replace")
-    except OSError:
-        return None
-    field = text[text.rindex(")") + 2 :].split()
-    return None if field[0] in "ZX" else (int(field[19]), int(field[1]))
 
 
 def _words(pid: int) -> str:

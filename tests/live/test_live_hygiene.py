@@ -95,7 +95,7 @@ def test_a_killed_harness_leaves_nothing(isolation, played):
         assert [] == await_end(run.seen.processes)
     start_again(run)
     assert [] == await_end(run.seen.processes)
-    assert set() == in_use(run.seen.namespaces)
+    assert set() == in_use(run.seen)
     assert [] == mounts(str(run.folder))
     assert [] == [path for path in (run.seen.runtime, *run.seen.links) if os.path.lexists(path)]
     assert (run.run_dir / "scenario.json").exists()
@@ -117,7 +117,7 @@ def test_an_interrupted_harness_leaves_nothing(isolation, played):
     assert Exit.INTERRUPTED == run.code
     assert was_all_up(run, isolation), run.seen
     assert [] == alive(run.seen.processes)
-    assert set() == in_use(run.seen.namespaces)
+    assert set() == in_use(run.seen)
     assert [] == mounts(str(run.folder))
     assert [] == [path for path in (run.seen.runtime, *run.seen.links) if os.path.lexists(path)]
     assert "is incomplete (it has no world.json)" in run.said

@@ -10,6 +10,7 @@ from liverun import Job
 from fieldproof import catalog
 from fieldproof.oracle import worldfile
 from fieldproof.oracle.pcap import packets_of
+from fieldproof.verdict import Exit
 
 STORIES = {
     name: Job(
@@ -43,8 +44,12 @@ def test_the_catalog_has_the_stories_of_the_tier():
 
 @pytest.mark.parametrize("job", stories())
 def test_every_live_story_passes(job, played):
-    """Each claim of each live story holds with the reference system."""
-    report = played(job).passed()
+    """Each claim of each live story holds with the reference system, where the machine can play
+    it."""
+    run = played(job)
+    if run.code == Exit.MACHINE_LACKS:
+        pytest.skip(run.said.strip())
+    report = run.passed()
     assert "live" == report.tier
     assert {claim.name for claim in job.story.checks} <= {claim.name for claim in report.claims}
 

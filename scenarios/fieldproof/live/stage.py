@@ -122,7 +122,8 @@ class Stage:
                 ground.fact(host.name, "host died", code=how.code, how=how.words, last=last)
         if self.declined:
             self._calendar.end()
-        reap_orphans(self.built.own_pids())
+        if self.built.request.isolation:  # else there is another PID 1
+            reap_orphans(self.built.own_pids())
 
 
 def say(message: Said) -> None:

@@ -55,6 +55,20 @@ class Identity(NamedTuple):
     """The kernel's id of this boot."""
 
 
+def family(pid: int) -> list["Stat"]:
+    """A process and its descendants: those that were not left to another parent meanwhile."""
+    found, coming = [], [pid]
+    while coming:
+        known = stat(coming.pop())
+        if known is None:
+            continue
+        found.append(known)
+        for children in (PROC / str(known.pid)).glob("task/*/children"):
+            with suppress(OSError):  # it ended meanwhile
+                coming += map(int, children.read_text().split())
+    return found
+
+
 def parse_stat(text: str) -> Stat:
     """The content of a stat file. The program's name is between the first "(" and the last ")" and
     may hold anything. Raises ValueError or IndexError for anything else than a stat file."""

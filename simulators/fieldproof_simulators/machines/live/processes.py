@@ -183,11 +183,12 @@ class HostProcess:
         return self._exit or Exit(self._popen.wait())
 
     def usage(self) -> Usage:
-        """Of all of it, with the children that it has waited for; in steps of a clock tick (10 ms).
-        When it is gone: what it had used when it was killed."""
+        """Of the first process and its descendants, with the children that they have waited for; in
+        steps of a clock tick (10 ms). What left the family is not counted. When it is gone: what it
+        had used when it was killed."""
         if self.is_gone:
             return self._last_usage
-        members = self._members()
+        members = proc.family(self.pid)
         return Usage(
             sum(known.utime_ticks for known in members) / proc.TICKS_PER_S,
             sum(known.stime_ticks for known in members) / proc.TICKS_PER_S,
