@@ -4,6 +4,7 @@ Test files do not import each other: they get all of this as fixtures. Nothing s
 happen is waited for, `WITHIN_S` at most.
 """
 
+import fcntl
 import json
 import os
 import pty
@@ -12,6 +13,7 @@ import signal
 import struct
 import subprocess
 import sys
+import termios
 import time
 import tty
 from collections.abc import Callable, Iterator
@@ -39,6 +41,8 @@ from fieldproof_reference.live.tree import Tree
 WITHIN_S = 15
 KEY = "00" * 32
 PORT = 24985
+READABLE = 4095
+"""What the line discipline of a port holds; more waits behind it."""
 STRANGER = Address("203.0.113.66", 4242)
 
 
@@ -200,6 +204,11 @@ class Cable:
 
         waited_for(lambda: not rest, "the port to take all bytes", push)
 
+    @property
+    def waiting(self) -> int:
+        """Bytes that could be read now, `READABLE` at most."""
+        return int.from_bytes(fcntl.ioctl(self.port, termios.FIONREAD, bytes(4)), sys.byteorder)
+
     def _wait(self) -> None:
         select.select((), (self.master,), (), 0.01)
 
@@ -355,6 +364,7 @@ def bench() -> SimpleNamespace:
         Common=Common,
         KEY=KEY,
         PORT=PORT,
+        READABLE=READABLE,
         Probe=Probe,
         STRANGER=STRANGER,
         edge_environment=edge_environment,

@@ -86,11 +86,12 @@ def test_what_the_port_held_before_is_thrown_away(line, cable):
     assert b"fresh" == line.data
 
 
-def test_a_late_reader_gets_everything_in_one_piece(line, cable, host):
+def test_a_late_reader_gets_everything_in_one_piece(line, cable, bench):
     """What gathered while the process slept is one `LineData`, whose time is that of its end."""
     line.open()
     sent = os.urandom(12_000)
     cable.send(sent)
+    bench.until(lambda: cable.waiting == bench.READABLE, "the port to be full")
     before_ns = time.monotonic_ns()
     line.until(lambda: line.data)
     after_ns = time.monotonic_ns()

@@ -45,7 +45,9 @@ def burst(edge, cable, bench):
         stat = Path(f"/proc/{edge.running.pid}/stat")
         edge.signal(signal.SIGSTOP)
         edge.until(lambda: ") T " in stat.read_text())
-        cable.send(bench.words(seconds))
+        data = bench.words(seconds)
+        cable.send(data)
+        edge.until(lambda: cable.waiting == min(len(data), bench.READABLE))
         edge.signal(signal.SIGCONT)
 
     return send

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,10 +40,16 @@ PYTHON = sys.executable
 FOLDER = "{folder}"
 
 
+def ours() -> tuple[str, ...]:
+    """The program under this interpreter."""
+    return PYTHON, "-m", "fieldproof"
+
+
 class Job(NamedTuple):
-    """One run. `words` are more of the command line; `before` is said to setpriv(1), which starts
-    `program`; `files` are written first. Where words, environment and files say `FOLDER`, the job's
-    own is meant. `then` is a signal that the command gets when everything is up."""
+    """One run. `about_s` is how long it takes, or more if it is to begin early. `words` are more of
+    the command line; `before` is said to setpriv(1), which starts what `program` gives. `files` are
+    written first. Where words, environment and files say `FOLDER`, the job's own is meant. `then`
+    is a signal that the command gets when everything is up."""
 
     name: str
     scenario: Scenario | str  # a story of the catalog by its name
@@ -51,7 +57,7 @@ class Job(NamedTuple):
     about_s: int = 90
     weight: int = 1
     seed: int = 1
-    program: tuple[str, ...] = (PYTHON, "-m", "fieldproof")
+    program: Callable[[], tuple[str, ...]] = ours
     before: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     files: tuple[tuple[str, str], ...] = ()  # name, content
@@ -130,6 +136,9 @@ class Theatre:
         for command in commands:
             command.kill()  # and all of the run with it
             command.wait()
+        for ended in self._ended.values():
+            if isinstance(ended, Played) and ended.seen is not None:
+                observed.forget(ended.seen)
 
     def _cast(self) -> None:
         """Begin jobs while there is room: of those that fit, the longest."""
@@ -202,7 +211,7 @@ class Theatre:
             if self._is_closed:
                 raise RuntimeError(f"{job.name} was not begun: the tests are over.")
             command = subprocess.Popen(
-                ["setpriv", *job.before, "--pdeathsig", "KILL", *job.program, *words],
+                ["setpriv", *job.before, "--pdeathsig", "KILL", *job.program(), *words],
                 cwd=folder,
                 env={**os.environ, **told},
                 stdin=subprocess.DEVNULL,

@@ -4,6 +4,7 @@ Everything is read in /proc, by pid and start time, so that nothing is taken for
 bears its number.
 """
 
+import os
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -40,7 +41,7 @@ class Seen(NamedTuple):
     sockets: int  # that were looked at
     runtime: Path | None  # the run's folder for what is not to stay
     links: tuple[Path, ...]  # in it, to terminals
-    looked_at_ticks: int  # since boot
+    handles: tuple[int, ...]  # to the namespaces: a number in use is given to no other
 
 
 def look(pid: int) -> Seen:
@@ -57,11 +58,14 @@ def look(pid: int) -> Seen:
         for process, called in processes.items()
         for table, local in _sockets(process.pid)
     ]
+    places = _namespaces(processes)
+    foreign = places.keys() - _namespaces([OURSELVES]).keys()
+    handles = tuple(os.open(places[name], os.O_RDONLY | os.O_CLOEXEC) for name in foreign)
     runtime = _runtime(pid)
     within = runtime.rglob("*") if runtime else ()
     return Seen(
         processes,
-        frozenset(_namespaces(processes) - _namespaces([OURSELVES])),
+        frozenset(foreign),
         tuple(
             f"{table} {local} of {called}"
             for table, local, called in sockets
@@ -70,7 +74,7 @@ def look(pid: int) -> Seen:
         len(sockets),
         runtime,
         tuple(path for path in within if path.is_symlink()),
-        round(time.clock_gettime(time.CLOCK_BOOTTIME) * proc.TICKS_PER_S),
+        handles,
     )
 
 
@@ -93,10 +97,15 @@ def alive(processes) -> list[Process]:
 
 
 def in_use(seen: Seen) -> set[str]:
-    """Namespaces of the run that any process is in which was there already when it was looked at.
-    The kernel gives their numbers away again, to those who come later."""
-    old = [known for known in proc.everyone() if known.start_ticks <= seen.looked_at_ticks]
-    return set(seen.namespaces & _namespaces(old))
+    """Namespaces of the run that any process is in."""
+    everyone = [Process(known.pid, known.start_ticks) for known in proc.everyone()]
+    return set(seen.namespaces & _namespaces(everyone).keys())
+
+
+def forget(seen: Seen) -> None:
+    """Let go of the namespaces."""
+    for handle in seen.handles:
+        os.close(handle)
 
 
 def mounts(of: str) -> list[str]:
@@ -124,15 +133,16 @@ def _words(pid: int) -> str:
     return " ".join(word.decode(errors="replace") for word in words[:5] if word)
 
 
-def _namespaces(processes) -> set[str]:
-    names = [str(each.pid) if each.pid else "self" for each in processes]
-    found = set()
-    for name in names:
+def _namespaces(processes) -> dict[str, Path]:
+    """The namespaces that these processes are in, and where one can open them."""
+    found = {}
+    for each in processes:
         for kind in KINDS:
+            place = PROC / (str(each.pid) if each.pid else "self") / "ns" / kind
             try:
-                found.add(str((PROC / name / "ns" / kind).readlink()))
+                found[str(place.readlink())] = place
             except OSError:
-                continue
+                continue  # it has ended
     return found
 
 

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import msgspec
@@ -186,15 +187,15 @@ def test_a_processor_that_changes_its_speed_is_noticed(
     assert is_there == doctor_probes.processor().is_there
 
 
-def test_an_interpreter_under_a_closed_folder_is_noticed(tmp_path, monkeypatch):
+def test_an_interpreter_under_a_closed_folder_is_noticed(monkeypatch):
     """The folder that keeps others out is named."""
-    closed = tmp_path / "closed"
-    closed.mkdir(0o700)
-    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
-        folder.chmod(0o755)
-    monkeypatch.setattr(doctor_probes.sys, "executable", str(closed / "python"))
-    monkeypatch.setattr(doctor_probes.os, "geteuid", lambda: 1000)
-    probe = doctor_probes.interpreter()
+    with tempfile.TemporaryDirectory() as top:
+        Path(top).chmod(0o755)
+        closed = Path(top, "closed")
+        closed.mkdir(0o700)
+        monkeypatch.setattr(doctor_probes.sys, "executable", str(closed / "python"))
+        monkeypatch.setattr(doctor_probes.os, "geteuid", lambda: 1000)
+        probe = doctor_probes.interpreter()
     assert (False, f"others cannot enter {closed}") == (probe.is_there, probe.found)
 
 

@@ -143,7 +143,7 @@ def test_a_planted_base_is_refused(plant, tmp_path, monkeypatch):
     what to do."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     plant(tmp_path / f"fieldproof-{os.geteuid()}")
-    for use in (runtime.base_folder, runtime.sweep, lambda: Runtime("run"), leases.lease_loopback):
+    for use in (runtime.base_folder, runtime.sweep, lambda: Runtime("run")):
         with pytest.raises(OSError, match="remove it"):
             use()
 
@@ -331,32 +331,26 @@ def test_a_stuck_sweep_is_an_error(base, monkeypatch):
 # --- leases ---------------------------------------------------------------------------------------
 
 
-def test_addresses_are_unique_until_given_back(base):
+def test_addresses_are_unique_until_given_back(tmp_path):
     """No two leases have the same address, 127.0.0.1 is nobody's, and a lease that was given back
     or whose holder was killed is free again."""
-    taken = [leases.lease_loopback(base) for _ in range(253)]
+    purpose = f"test-{tmp_path}"
+    taken = [leases.lease_loopback(purpose) for _ in range(253)]
     assert {f"127.0.0.{last}" for last in range(2, 255)} == {lease.address for lease in taken}
     with pytest.raises(OSError, match="taken"):
-        leases.lease_loopback(base)
+        leases.lease_loopback(purpose)
     taken[7].close()
-    script = "import sys; from pathlib import Path;"
-    script += "from fieldproof_simulators.machines.live import leases;"
-    script += "print(leases.lease_loopback(Path(sys.argv[1])).address, flush=True); input()"
-    argv = [sys.executable, "-c", script, str(base)]
+    script = "import sys; from fieldproof_simulators.machines.live import leases;"
+    script += (
+        "lease = leases.lease_loopback(sys.argv[1]); print(lease.address, flush=True); input()"
+    )
+    argv = [sys.executable, "-c", script, purpose]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert taken[7].address == holder.stdout.readline().strip()
         with pytest.raises(OSError, match="taken"):
-            leases.lease_loopback(base)
+            leases.lease_loopback(purpose)
         holder.kill()
-    with leases.lease_loopback(base) as again:
+    with leases.lease_loopback(purpose) as again:
         assert taken[7].address == again.address
     for lease in taken:
         lease.close()
-
-
-def test_a_sweep_leaves_leases_alone(base):
-    """The folder of leases is no run."""
-    with leases.lease_loopback(base) as lease:
-        assert [] == runtime.sweep(base)
-        with leases.lease_loopback(base) as other:
-            assert lease.address != other.address

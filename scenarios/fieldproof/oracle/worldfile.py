@@ -42,8 +42,10 @@ class HostRecord(Struct, frozen=True):
 
 
 class LinkFigures(Struct, frozen=True):
-    """What one direction of a link was asked for and achieved; None where nothing was asked, or
-    nothing came. Packets are IP packets; late is leaving minus due."""
+    """What one direction of a link was asked for, and what it achieved."""
+
+    # None where nothing was asked, or nothing came. Packets are IP packets; late is leaving minus
+    # due.
 
     link: str
     direction: str

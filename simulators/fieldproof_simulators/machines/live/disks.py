@@ -119,11 +119,11 @@ class SmallDisk:
 
 def can_cut_power() -> Able:
     """Whether a `PowerCutDisk` works here; tries one."""
+    if os.geteuid() != 0 or mounts.is_in_user_namespace():
+        return Able(False, "A power cut needs root of the machine itself, for a loop device.")
     for tool in ("mkfs.ext4", "mount"):
         if shutil.which(tool) is None:
             return Able(False, f"{tool} is missing; as root: apt-get install e2fsprogs mount.")
-    if os.geteuid() != 0 or mounts.is_in_user_namespace():
-        return Able(False, "A power cut needs root of the machine itself, for a loop device.")
     with tempfile.TemporaryDirectory() as folder:
         try:
             disk = PowerCutDisk(Path(folder) / "image", Path(folder))

@@ -1,27 +1,26 @@
 """Loopback addresses for runs on the plain machine, where all share one network.
 
-Each address is leased by a lock on a file of its own in the folder of all runs of this user
-(`runtime.base_folder`); the kernel frees it with the holder. With an address of its own, a host may
-use the port numbers of the scenario, whatever other runs do.
+An address is leased by holding an abstract Unix socket of its name: such names belong to a network
+namespace, as the addresses do, so no two runs of whatever user get the same one; and the kernel
+frees the name with its holder. With an address of its own, a host may use the port numbers of the
+scenario, whatever other runs do.
 """
 
-import fcntl
-import os
-from pathlib import Path
+import socket
 
-from fieldproof_simulators.machines.live import runtime
-
-FOLDER = "127.0.0"
 FIRST, LAST = 2, 254
 """127.0.0.1 is everybody's."""
+
+PURPOSE = "fieldproof"
+"""The first part of the names."""
 
 
 class Lease:
     """An address, ours until closed."""
 
-    def __init__(self, address: str, lock_fd: int) -> None:
+    def __init__(self, address: str, held: socket.socket) -> None:
         self.address = address
-        self._lock_fd = lock_fd
+        self._held = held
 
     def __enter__(self) -> "Lease":
         return self
@@ -31,23 +30,19 @@ class Lease:
 
     def close(self) -> None:
         """Gives it back. May be called again."""
-        if self._lock_fd != -1:
-            os.close(self._lock_fd)
-            self._lock_fd = -1
+        self._held.close()
 
 
-def lease_loopback(base: Path | None = None) -> Lease:
-    """An address 127.0.0.N that no other run of this user has. Raises OSError where all are
-    taken, PermissionError where the folder of all runs is not safe."""
-    folder = (runtime.base_folder() if base is None else base) / FOLDER
-    folder.mkdir(mode=0o700, exist_ok=True)
+def lease_loopback(purpose: str = PURPOSE) -> Lease:
+    """An address 127.0.0.N that nobody else has for this purpose. Raises OSError where all are
+    taken."""
     for last in range(FIRST, LAST + 1):
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        lock_fd = os.open(folder / str(last), flags, 0o600)
+        address = f"127.0.0.{last}"
+        held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
-            fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock_fd)
+            held.bind(f"\0{purpose}-{address}")
+        except OSError:
+            held.close()
             continue
-        return Lease(f"127.0.0.{last}", lock_fd)
-    raise OSError(f"All addresses of {folder} are taken by other runs; end some.")
+        return Lease(address, held)
+    raise OSError(f"All addresses 127.0.0.{FIRST} to {LAST} are taken by other runs; end some.")
