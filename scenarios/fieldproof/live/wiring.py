@@ -116,7 +116,7 @@ def _attach(scenario: Scenario, way: str, namespaces: dict[str, int]) -> tuple[A
     done: list[Attachment] = []
     try:
         for node in scenario.nodes:
-            mtu_bytes = units[vias[node.name]] if node.name in vias else max(units.values())
+            mtu_bytes = units[vias[node.name]] if node.name in vias else min(units.values())
             netns = namespaces[node.name]
             done.append(ATTACH[way](node.name, node.address, mtu_bytes, netns))
     except BaseException:
