@@ -5,6 +5,7 @@ import argparse
 import importlib.metadata
 import re
 import shlex
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NoReturn
@@ -183,7 +184,9 @@ def _seed(text: str) -> int:
 def _command(text: str) -> str:
     """A command as it was given, if it is one."""
     try:
-        command_line(text)
+        program = command_line(text)[0]
+        if shutil.which(program) is None:
+            raise ValueError(f"{program} is no program that can be started from here")
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error).removesuffix(".")) from None
     return text

@@ -158,7 +158,7 @@ def test_the_tier_of_old_is_not_said():
 
 SAID = (
     ("--edge", "python3 my edge.py"),
-    ("--center", "./center --port 'a b'"),
+    ("--center", "/bin/sh center --port 'a b'"),
     ("--backend", "packet"),
     ("--isolate", "none"),
     ("--serial", "daws=/dev/serial/by-path/usb-0:1:1.0:/dev/ttyUSB1"),
@@ -183,6 +183,8 @@ def test_what_is_asked_of_a_live_run_reaches_it(stage, capsys):
     [
         (["--edge", ""], "argument --edge: Command '' has no word: name a program and its"),
         (["--edge", "a 'b"], 'argument --edge: Command "a \'b" cannot be split into words:'),
+        (["--edge", "no-such-program x"], "argument --edge: no-such-program is no program that"),
+        (["--edge", "no-such-program x"], "argument --edge: no-such-program is no program that"),
         (["--backend", "pigeon"], "argument --backend: invalid choice: 'pigeon'"),
         (["--isolate", "yes"], "argument --isolate: invalid choice: 'yes'"),
         (["--serial", "daws=ttyUSB0:ttyUSB1"], "argument --serial: Serial ports 'daws=ttyUSB0"),

@@ -9,7 +9,7 @@ SCENARIO = Scenario(
     name="disk-full-at-edge",
     story="The edge's disk takes nothing for half a minute; the record waits, and no byte is torn.",
     starts="2006-01-16T23:58:55Z",
-    lasts="90s",
+    lasts="105s",
     lead="5s",
     links=(Link("vsat", profile="geo-vsat"),),
     nodes=(Site("daws", via="vsat", address=DAWSON), Center()),

@@ -9,7 +9,7 @@ SCENARIO = Scenario(
     name="riometer-live",
     story="Edge and center are killed, the cable is pulled, and midnight passes: all is accounted.",
     starts="2006-01-16T23:58:55Z",
-    lasts="95s",
+    lasts="110s",
     lead="5s",
     links=(Link("vsat", profile="geo-vsat"),),
     nodes=(Site("daws", via="vsat", address=DAWSON), Center()),
@@ -18,7 +18,7 @@ SCENARIO = Scenario(
         at("23:58:58", Kill("daws", restart_after_s=4)),
         # ... and finds no center, so that it is fetched when the day has closed.
         at("23:59:57", Kill("center", restart_after_s=14)),
-        at("+1d00:00:20", Unplug("daws"), until="+1d00:00:25"),
+        at("+1d00:00:05", Unplug("daws"), until="+1d00:00:09"),
     ),
     checks=(
         sometimes("host down", at_least=2),

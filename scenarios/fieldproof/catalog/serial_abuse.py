@@ -18,7 +18,7 @@ SCENARIO = Scenario(
     name="serial-abuse",
     story="Bytes are lost, bent and held back, the port is misset and pulled: nothing is made up.",
     starts="2006-01-16T23:58:55Z",
-    lasts="100s",
+    lasts="105s",
     lead="5s",
     links=(Link("vsat", profile="geo-vsat"),),
     nodes=(Site("daws", via="vsat", address=DAWSON), Center()),

@@ -39,6 +39,8 @@ class Accounted(Value, frozen=True, tag="accounted"):
             unit = next(unit for unit in ledger.unexplained if unit.bytes)
             fate = _FATES[unit.fate]
             said = f"First of them: {unit.bytes} bytes of {unit.site} from {unit.first} on, {fate}."
+        elif unasked := _unasked(evidence):
+            said = f"Records of {unasked} are restored, but nobody asked for them over its link."
         elif ledger.unproven:
             said = (
                 f"No provenance speaks of {len(ledger.unproven)} restored records; "
@@ -47,6 +49,17 @@ class Accounted(Value, frozen=True, tag="accounted"):
         elif not ledger.summary.produced_bytes:
             said = "Nothing was produced, so there is nothing to account for."
         return result(self, not said, 0, size, "B unexplained", said)
+
+
+_ASKING = ("repair", "http")
+"""Purposes of packets by which a center comes by what it lacks."""
+
+
+def _unasked(evidence: "Evidence") -> str:
+    """A site whose records were restored though no packet crossed its link for it; "" for none."""
+    asked = {entry.link for entry in evidence.world.wire if entry.purpose in _ASKING}
+    restored = {unit.site for unit in evidence.ledger.units if unit.fate == "restored"}
+    return next((site for site in sorted(restored) if evidence.site(site).via not in asked), "")
 
 
 class LostExactly(Value, frozen=True, tag="lost_exactly"):

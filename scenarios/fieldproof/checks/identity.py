@@ -211,9 +211,12 @@ def _misshapen(evidence: "Evidence", site: str) -> Iterator[tuple[str, str]]:
 
 
 def _is_muddle(evidence: "Evidence", site: str, deviation: "Deviation") -> bool:
-    """A host that was frozen heard old samples late and could not know their time."""
+    """A host that was frozen heard old samples late and could not know their time. The record that
+    was open then may stay wrong to its end, and no other."""
+    ends_ns = deviation.true_ns + deviation.points * SECOND_NS
     return deviation.kind in ("value", "label") and any(
         window.from_ns <= deviation.true_ns < window.until_ns
+        and ends_ns <= window.until_ns + RECORD_NS
         for window in evidence.sample_windows(site)
         if window.cause == "host frozen"
     )

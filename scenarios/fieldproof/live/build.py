@@ -267,6 +267,16 @@ class _Builder:
                 yield item.timed.fault
 
 
+def _not_files(folder: str, names: list[str]) -> set[str]:
+    """What cannot be copied, or is the file system's own."""
+    paths = {name: Path(folder, name) for name in names}
+    return {
+        name
+        for name, path in paths.items()
+        if name == "lost+found" or not (path.is_symlink() or path.is_dir() or path.is_file())
+    }
+
+
 def _cuts_power_of(host: str, fault: Fault) -> bool:
     return isinstance(fault, PowerCut) and fault.host == host
 
@@ -274,7 +284,7 @@ def _cuts_power_of(host: str, fault: Fault) -> bool:
 def _keep(disk: SmallDisk | PowerCutDisk, folder: Path) -> None:
     """End a disk of its own, and leave what was on it in the folder that it was mounted on."""
     kept = folder.with_name(f"{folder.name}.kept")
-    shutil.copytree(folder, kept, ignore=shutil.ignore_patterns("lost+found"))
+    shutil.copytree(folder, kept, symlinks=True, ignore=_not_files)
     disk.close()
     for path in kept.iterdir():
         path.rename(folder / path.name)

@@ -123,7 +123,9 @@ class LiveHost:
 
     def last_words(self) -> str:
         """The last line of what runs here, cut to what fits into a report."""
-        lines = self.place.log.read_text(errors="replace").split("\n")
+        with self.place.log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 20 * MOST_WORDS))
+            lines = file.read().decode(errors="replace").split("\n")
         return next((line[:MOST_WORDS] for line in reversed(lines) if line.strip()), "")
 
     def pids(self) -> list[int]:

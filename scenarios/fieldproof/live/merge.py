@@ -12,14 +12,17 @@ is none is counted: a process that is killed leaves half a line.
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fieldproof.oracle.log import NODE_FACTS
 from fieldproof_simulators.machines.clock import TrueUtc, iso
 from fieldproof_simulators.world import EventLog
 
-MOST_EVENT_BYTES = 1 << 28
+MOST_EVENT_BYTES = 1 << 24
 """What is read of one system's event log."""
+
+RESERVED = frozenset({"ns", "utc", "where", "what", "by", "said", "fact", "detail"})
+"""Keys by which the log tells facts from words: nobody's details may have them."""
 
 
 class Entry(NamedTuple):
@@ -100,8 +103,10 @@ def _event(host: str, line: bytes, began_ns: int) -> Entry | None:
     return Entry(ns, by, what, detail, is_said)
 
 
-def _detail(detail: dict[str, Any]) -> dict[str, str | int]:
+def _detail(detail: object) -> dict[str, str | int]:
+    """Raises ValueError for what is no set of details."""
+    if not isinstance(detail, dict) or RESERVED & detail.keys():
+        raise ValueError("this is no set of details")
     if not all(isinstance(value, str | int) for value in detail.values()):
         raise ValueError("a detail is neither text nor an integer")
-    reserved = ("ns", "utc", "where", "what")
-    return {key: value for key, value in detail.items() if key not in reserved}
+    return detail

@@ -15,6 +15,7 @@ from fieldproof_simulators.machines.clock import HostClock
 RECORD_S = 60
 HOUR_S = 3600
 HOUR_NS = HOUR_S * SECOND_NS
+MOST_FILE_BYTES = 1 << 24
 _STAMP = slice(12, 16)
 """Where a record says the second of its first sample."""
 
@@ -38,9 +39,7 @@ class Convergence:
         files = trees.hour_files(edge, site)
         if not files:
             return False
-        data = (edge / files[-1].path).read_bytes()
-        whole = len(data) // RECORD_BYTES * RECORD_BYTES
-        newest = data[whole - RECORD_BYTES : whole]
+        newest = newest_record(edge / files[-1].path)
         return int.from_bytes(newest[_STAMP], "little") + RECORD_S >= utc_s
 
     def _equal(self, site: str, edge: Path, shown: Iterable[tuple[int, int]]) -> bool:
@@ -49,13 +48,21 @@ class Convergence:
         }
         paths = [trees.hour_path(site, hour * HOUR_S) for hour in sorted(hours)]
         filed = [file.path for file in trees.hour_files(self._center, site)]
-        same = all(_content(self._center / path) == _content(edge / path) for path in paths)
+        same = all(_content(self._center, path) == _content(edge, path) for path in paths)
         return same and all((edge / path).exists() for path in filed)
 
 
-def _content(path: Path) -> bytes | None:
-    """The file, or None where there is none."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
+def newest_record(path: Path) -> bytes:
+    """The last whole record of an hour file; empty where there is none."""
+    with path.open("rb") as file:
+        whole = path.stat().st_size // RECORD_BYTES * RECORD_BYTES
+        file.seek(max(0, whole - RECORD_BYTES))
+        return file.read(RECORD_BYTES)
+
+
+def _content(disk: Path, path: str) -> bytes | None:
+    """A file of a disk's own, or None where there is none of a sensible size."""
+    whole = disk / path
+    if not trees.is_own(disk, whole) or whole.stat().st_size > MOST_FILE_BYTES:
         return None
+    return whole.read_bytes()

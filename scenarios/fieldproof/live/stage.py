@@ -43,6 +43,9 @@ from fieldproof_simulators.machines.live.processes import reap_orphans
 
 STATUS_NS = SECOND_NS // 4
 WAKE_NS = SECOND_NS // 20
+STARTING_NS = 5 * SECOND_NS
+"""How long after the lead a system may still say that it does not do the scenario."""
+
 LATE_NS = SECOND_NS // 10
 """A machine that wakes this process so late has its own part in what a system does late."""
 
@@ -117,7 +120,9 @@ class Stage:
             if how := host.ended():
                 ground.quiet(host)
                 self._lame_ns = self._lame_ns or self._calendar.now_ns()
-                self.declined = self.declined or how.declined * f"{host.name} {how.words}"
+                is_early = self._calendar.now_ns() < self.built.from_ns + STARTING_NS
+                if how.declined and is_early:  # later it would be an escape
+                    self.declined = self.declined or f"{host.name} {how.words}"
                 last = host.last_words()
                 ground.fact(host.name, "host died", code=how.code, how=how.words, last=last)
         if self.declined:

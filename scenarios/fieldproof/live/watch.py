@@ -5,6 +5,7 @@ from typing import Literal
 
 from fieldproof.live.build import Built
 from fieldproof.live.merge import Entry
+from fieldproof.live.settle import newest_record
 from fieldproof.live.view import HostStatus, LineStatus, LinkStatus, LiveStatus
 from fieldproof.live.words import in_words
 from fieldproof.oracle import trees
@@ -122,7 +123,7 @@ class Watcher:
         records = sum(path.stat().st_size // RECORD_BYTES for path in files)
         if not records:
             return 0, ""
-        newest = files[-1].read_bytes()[-RECORD_BYTES:]
+        newest = newest_record(files[-1])
         stamp_s = int.from_bytes(newest[_STAMP], "little")
         return records, iso(stamp_s * SECOND_NS)[11:19]
 
@@ -130,7 +131,8 @@ class Watcher:
         """How many records the center has received."""
         disk = self._built.center.place.disk
         arrived = disk.glob(f"udp/*/*/*/*/*_{trees.TELEMETRY_PORT}.dat")
-        return sum(path.stat().st_size // RECORD_BYTES for path in arrived), ""
+        own = (path for path in arrived if trees.is_own(disk, path))
+        return sum(path.stat().st_size // RECORD_BYTES for path in own), ""
 
     def _link(self, name: str) -> LinkStatus:
         ways = [way for way in self._pump.ways if way.link == name] if self._pump else []

@@ -97,9 +97,8 @@ def wire(request: Request) -> Iterator[Wiring]:
         in_vain: list[str] = []
         for way in ATTACH if wanted in ("auto", "netem") else [wanted]:
             try:
-                attachments = _attach(request.scenario, way, namespaces)
-                if wanted == "netem":
-                    attachments += _kernel(request)
+                attachments = _kernel(request) if wanted == "netem" else ()
+                attachments += _attach(request.scenario, way, namespaces)
             except (LinkError, NetemError, OSError) as error:
                 in_vain.append(f"{way}: {error}")
                 continue

@@ -9,6 +9,7 @@ A file counts only where all parts of its path say the same thing.
 import calendar
 import datetime
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,7 +54,7 @@ def hour_files(disk: Path, site: str) -> tuple[HourFile, ...]:
     found = []
     for path in disk.glob(f"riometer/*/*/*/{site}_xrio/*_{site}_xrio.dat"):
         match = _HOUR_NAME.fullmatch(path.name)
-        if match is None:
+        if match is None or not is_own(disk, path):
             continue
         year, month, day, hour = (int(field) for field in match.groups())
         utc_s = calendar.timegm((year, month, day, hour, 0, 0))
@@ -61,6 +62,17 @@ def hour_files(disk: Path, site: str) -> tuple[HourFile, ...]:
         if hour_path(site, utc_s) == relative:
             found.append(HourFile(utc_s, relative))
     return tuple(sorted(found))
+
+
+def is_own(disk: Path, path: Path) -> bool:
+    """Whether a path is a regular file of this disk: no part of it is a link, to another host's
+    files for instance, and reading it ends."""
+    return not path.is_symlink() and path.is_file() and _is_own_folder(disk, path.parent)
+
+
+@lru_cache(maxsize=65_536)
+def _is_own_folder(disk: Path, folder: Path) -> bool:
+    return folder == disk or (not folder.is_symlink() and _is_own_folder(disk, folder.parent))
 
 
 def canonical_paths(disk: Path) -> frozenset[str]:
@@ -77,7 +89,7 @@ def arrival_files(disk: Path, address: str = "*") -> tuple[ArrivalFile, ...]:
     found = set()
     for path in disk.glob(f"udp/*/*/*/{address}/ut*_*.*"):
         match = _ARRIVAL.fullmatch(path.relative_to(disk).as_posix())
-        if match is None:
+        if match is None or not is_own(disk, path):
             continue
         year, month, day, source, hour, port = match.groups()
         utc_s = calendar.timegm((int(year), int(month), int(day), int(hour), 0, 0))

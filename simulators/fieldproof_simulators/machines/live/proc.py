@@ -55,6 +55,14 @@ class Identity(NamedTuple):
     """The kernel's id of this boot."""
 
 
+def netns(pid: int) -> int | None:
+    """Which network namespace a process is in, by its inode; None where that cannot be seen."""
+    try:
+        return (PROC / str(pid) / "ns" / "net").stat().st_ino
+    except OSError:
+        return None
+
+
 def family(pid: int) -> list["Stat"]:
     """A process and its descendants: those that were not left to another parent meanwhile."""
     found, coming = [], [pid]
