@@ -259,8 +259,9 @@ def test_an_edge_is_small(live):
 
 @pytest.fixture
 def center(make_process, own_address, bench, tmp_path):
-    """A center that knows the edge, at the address after the edge's own."""
-    address = own_address.rpartition(".")[0] + ".254"
+    """A center that knows the edge, at an address of these tests alone, too."""
+    net, second, *rest = own_address.split(".")
+    address = ".".join((net, str(int(second) + 64), *rest))
     sites = tmp_path / "sites.json"
     sites.write_text(json.dumps({"daws": {"address": own_address, "key": bench.KEY}}))
     told = {"FIELDPROOF_LISTEN": f"{address}:{bench.PORT}", "FIELDPROOF_SITES": str(sites)}
@@ -317,6 +318,29 @@ def test_a_foreign_archive_is_served_as_it_grows(make_process, bench, own_addres
     assert got.endswith(b"XRIO" * 100)
     assert serving.stop() < 2
     assert not (serving.disk / ".lock").exists()
+
+
+def test_people_are_told_how_things_stand(edge, burst):
+    """The status line has the line, what was no sample, what was filed and what was declared."""
+    program = (
+        "import sys; from fieldproof_reference import __main__ as programs\n"
+        "from fieldproof_reference.live import process\n"
+        "process.STATUS_NS = 20_000_000\n"
+        "sys.exit(programs.edge([]))"
+    )
+    edge.command = [edge.command[0], "-c", program]
+    edge.start()
+    edge.until_said(UP)
+    burst()
+    edge.until_said("records filed 2")
+    newest = max(map(xrio.timestamp_s, records(edge)))
+    text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(newest))
+    expected = (
+        "status: line riometer up, 15600 bytes; acquire: bytes discarded 0; "
+        f"filing: records filed 2, newest {text}, waiting 0; lives: losses declared 0."
+    )
+    edge.until_said(expected)
+    assert edge.stop() < 2
 
 
 def test_all_nodes_dead_is_the_end(make_process, bench, own_address, tmp_path):

@@ -22,8 +22,9 @@ The laws:
 5. Each line is appended and synced before the next. What a crash left of a line is cut off at the
    next start, before anything is written behind it. A disk that takes no more is tried again, and
    losses that follow each other with one cause become one line meanwhile.
-6. Nothing here must come in time: a line that a crash kept from the disk is made good by the next
-   life, because it looks for records, not for what this node meant to write.
+6. What a death kept from the disk of a start's declaration is made good by the next start, which
+   looks for records and not for what this node meant to write. Of a loss that was told (law 3) that
+   holds as long as no later record was filed.
 """
 
 import json
