@@ -179,7 +179,7 @@ class Theatre:
                 command = self._begin(job, folder, output, errors)
                 run_dir = _await_up(command, job, folder / "runs")
             if job.is_looked_at:
-                seen = observed.look(command.pid)
+                seen = observed.look(command.pid, len(job.story.nodes))
             if job.then is not None:
                 command.send_signal(job.then)
             try:

@@ -20,6 +20,8 @@ LISTENING = {"tcp": "0A", "tcp6": "0A", "udp": "07", "udp6": "07"}
 
 SETTLED_S = 0.5
 LOOK_S = 0.02
+UP_S = 60.0
+"""How long the nodes of a run may take to open their ports on a busy machine."""
 
 
 class Process(NamedTuple):
@@ -44,20 +46,22 @@ class Seen(NamedTuple):
     handles: tuple[int, ...]  # to the namespaces: a number in use is given to no other
 
 
-def look(pid: int) -> Seen:
-    """A process and all below it, as soon as their number does not change any more."""
-    processes = tree(pid)
-    since_s = time.monotonic()
-    while time.monotonic() < since_s + SETTLED_S:
+def look(pid: int, hosts: int) -> Seen:
+    """A process and all below it, as soon as neither their number nor what they listen on changes
+    any more, and at least so many of them listen. After `UP_S`, as it then is."""
+    processes, sockets = tree(pid), []
+    since_s = begun_s = time.monotonic()
+    while time.monotonic() < since_s + SETTLED_S and time.monotonic() < begun_s + UP_S:
         time.sleep(LOOK_S)
-        before, processes = processes, tree(pid)
-        if before.keys() != processes.keys():
+        before, processes = (processes.keys(), sockets), tree(pid)
+        sockets = [
+            (process, table, local)
+            for process in processes
+            for table, local in _sockets(process.pid)
+        ]
+        is_up = len({process for process, _, _ in sockets}) >= hosts
+        if not is_up or before != (processes.keys(), sockets):
             since_s = time.monotonic()
-    sockets = [
-        (table, local, called)
-        for process, called in processes.items()
-        for table, local in _sockets(process.pid)
-    ]
     places = _namespaces(processes)
     foreign = places.keys() - _namespaces([OURSELVES]).keys()
     handles = tuple(os.open(places[name], os.O_RDONLY | os.O_CLOEXEC) for name in foreign)
@@ -67,8 +71,8 @@ def look(pid: int) -> Seen:
         processes,
         frozenset(foreign),
         tuple(
-            f"{table} {local} of {called}"
-            for table, local, called in sockets
+            f"{table} {local} of {processes[process]}"
+            for process, table, local in sockets
             if local.partition(":")[0] in WILDCARDS
         ),
         len(sockets),
