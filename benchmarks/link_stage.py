@@ -24,7 +24,7 @@ QUIET_S = 1.5
 
 
 def source(out, to, count, per_second):
-    """Sends stamped records."""
+    """Sends stamped records; how many a second that were."""
     burst = max(1, per_second // 2000)
     rest = bytes(RECORD_BYTES - 8)
     begin_ns = time.monotonic_ns()
@@ -35,6 +35,7 @@ def source(out, to, count, per_second):
             if wait_ns > 0:
                 time.sleep(wait_ns / 10**9)
         out.sendto(pack("q", time.monotonic_ns()) + rest, to)
+    return count * 10**9 // (time.monotonic_ns() - begin_ns)
 
 
 def sink(into):
@@ -104,12 +105,14 @@ def main(backend, asked, count, per_second, folder):
         sys.stdin.readline()
         before_s = cpu_s(pump.pid)
         listening = Child(sink, hosts.sockets["center"])
-        Child(source, hosts.sockets["site"], hosts.to_center, count, per_second).ended()
+        site = hosts.sockets["site"]
+        offered_s = Child(source, site, hosts.to_center, count, per_second).ended()
         told = listening.ended()
         pump_s = cpu_s(pump.pid) - before_s
         reached = datagrams(hosts)
         row = pump.stop(20).achieved[0]
-        sys.stdout.write(json.dumps({**row, **told, "reached": reached, "pump_s": pump_s}) + "\n")
+        own = {"offered_s": offered_s, "reached": reached, "pump_s": pump_s}
+        sys.stdout.write(json.dumps({**row, **told, **own}) + "\n")
 
 
 if __name__ == "__main__":

@@ -84,11 +84,13 @@ def test_throughput(measure, stage, backend, per_second):
         setup=lambda: stage(backend, "flood", 100_000, per_second),
         counts=lambda told: {
             "packets": told["offered"],
-            "packets a second": round(told["reached"] / told["seconds"]),
+            "sent a second": told["offered_s"],
+            "received a second": round(told["reached"] / told["seconds"]),
             "lost by the model": told["lost_by_model"],
             "doubled": told["duplicated"],
             "lost by the machine": told["lost_by_machine"],
             "ns of the pump for one": round(told["pump_s"] * 1e9 / told["offered"]),
+            "us late at the pump": us(told["late_p50_ms"]),
         },
         rounds=1,
     )

@@ -258,6 +258,24 @@ def noise(backend, folder):
     return {"facts": facts, "heard": len(hosts.heard["center"])}
 
 
+def burst(backend, folder):
+    """The site sends at once as much as its device is to hold, and only then is it read."""
+    with ExitStack() as stack:
+        hosts = Hosts(backend, stack)
+        site, center = (OPEN[backend](attachment) for attachment in hosts.attachments)
+        sent = [record(number) for number in range(tun.QUEUE_PACKETS)]
+        for data in sent:
+            hosts.sockets["site"].sendto(data, hosts.to_center)
+        packets = []
+        with suppress(BlockingIOError):
+            while True:
+                packets.append(site.receive())
+        dropped = site.drops().from_host
+        site.close()
+        center.close()
+        return {"is_whole": sent == [each[IP_UDP_BYTES:] for each in packets], "dropped": dropped}
+
+
 def vectors(backend, folder):
     """Recordings of a kernel, replayed through the devices of this one, by an engine in here."""
     names = (
@@ -439,7 +457,7 @@ def orphan(backend, folder):
 
 CASES = {
     case.__name__: case
-    for case in (rough, slow, hurt, noise, vectors, streams, through_kernel, fading, orphan)
+    for case in (rough, slow, hurt, noise, burst, vectors, streams, through_kernel, fading, orphan)
 }
 
 

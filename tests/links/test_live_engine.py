@@ -176,7 +176,7 @@ def test_packets_that_are_due_together_keep_their_order(made):
 
 
 def test_neither_reading_nor_leaving_starves_the_other(made):
-    """A turn takes a batch at most, and hands a batch over at most."""
+    """A turn takes a batch at most, and hands a batch over at most; so does each host's own."""
     bench = made(asking(Impairments(delay_ns=1, limit_frames=10 * BATCH)))
     bench.site.sends = [up(b"x")] * (3 * BATCH)
     bench.engine.take(bench.site)
@@ -185,6 +185,9 @@ def test_neither_reading_nor_leaving_starves_the_other(made):
     bench.time_ns = SECOND
     bench.engine.leave()
     assert BATCH == len(bench.center.heard)
+    bench.other.sends = [up(b"x")] * (3 * BATCH)
+    bench.engine.take(bench.other)
+    assert (2 * BATCH, 2 * BATCH) == (len(bench.other.sends), len(bench.center.heard))
 
 
 # --- the same fates as in virtual time ------------------------------------------------------------

@@ -163,6 +163,11 @@ def test_a_delay_is_kept_and_reported(play, backend):
     assert came["p50_ms"] >= row["delay_p50_ms"]
 
 
+def test_a_burst_waits_for_a_pump_that_is_not_there_yet(play):
+    """A device holds all that a host sends within a sixth of a second, whole and in order."""
+    assert {"is_whole": True, "dropped": 0} == play("burst", "tun")
+
+
 # --- faults ---------------------------------------------------------------------------------------
 
 

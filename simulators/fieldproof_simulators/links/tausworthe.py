@@ -26,15 +26,16 @@ class Tausworthe:
 
     def draw(self) -> int:
         """The next 32-bit value. `draws` counts the calls."""
-        # Each mask also drops the bits that the shift behind it would push out of the word.
+        # Each mask also drops the bits that the shift behind it would push out of the word. The
+        # inner `(s << B) ^ s` is shifted part by part: one shift less, and no wider number.
         s = self._s1
-        self._s1 = s1 = ((s & 0x3FFE) << 18) ^ ((((s & 0x3FFFFFF) << 6) ^ s) >> 13)
+        self._s1 = s1 = ((s & 0x3FFE) << 18) ^ ((s & 0x3FFFFFF) >> 7) ^ (s >> 13)
         s = self._s2
-        self._s2 = s2 = ((s & 0x3FFFFFF8) << 2) ^ ((((s & 0x3FFFFFFF) << 2) ^ s) >> 27)
+        self._s2 = s2 = ((s & 0x3FFFFFF8) << 2) ^ ((s & 0x3FFFFFFF) >> 25) ^ (s >> 27)
         s = self._s3
-        self._s3 = s3 = ((s & 0x1FFFFF0) << 7) ^ ((((s & 0x7FFFF) << 13) ^ s) >> 21)
+        self._s3 = s3 = ((s & 0x1FFFFF0) << 7) ^ ((s & 0x7FFFF) >> 8) ^ (s >> 21)
         s = self._s4
-        self._s4 = s4 = ((s & 0x7FF80) << 13) ^ ((((s & 0x1FFFFFFF) << 3) ^ s) >> 12)
+        self._s4 = s4 = ((s & 0x7FF80) << 13) ^ ((s & 0x1FFFFFFF) >> 9) ^ (s >> 12)
         self.draws += 1
         return s1 ^ s2 ^ s3 ^ s4
 

@@ -9,8 +9,10 @@ packet comes out, it is handed to the host that has its address at that moment.
 Packets leave by due time, and those due together in the order in which they were sent. What is due
 at once is handed over at once, but never ahead of what is due already.
 
-The engine never waits and reads no more than `BATCH` packets before it looks at what is due, nor
-hands over more than `BATCH` before it reads again: neither side can starve the other.
+The engine never waits. Each batch of one host's packets is followed by a batch of what is due, so
+that neither side can starve the other, however many hosts send at once. Batches are small: what is
+due waits until one is read, and at 60 000 packets a second, in bursts, that waiting is most of how
+late packets leave.
 
 What is no whole IPv4 packet is dropped and counted.
 """
@@ -30,7 +32,7 @@ from fieldproof_simulators.links.live.ways import MACHINE, NOWHERE, Fate, LiveLi
 from fieldproof_simulators.links.netem import LinkModel
 from fieldproof_simulators.links.profiles import Profile
 
-BATCH = 64
+BATCH = 16
 
 
 class Engine:
@@ -112,7 +114,12 @@ class Engine:
     # --- packets ---
 
     def take(self, port: Port) -> None:
-        """Let a batch of a host's packets enter. Raises OSError where the port is broken."""
+        """Let a batch of a host's packets enter, then hand over a batch of what is due. Raises
+        OSError where the port is broken."""
+        self._admit(port)
+        self.leave()
+
+    def _admit(self, port: Port) -> None:
         receive, now_ns = port.receive, self.now_ns
         up, down_to = self._up.get(port.host), self._down_to
         for _ in range(BATCH):

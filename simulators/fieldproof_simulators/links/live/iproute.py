@@ -56,6 +56,6 @@ def furnish(device: str, address: str, mtu_bytes: int) -> None:
     """Brings a host's device up with this address, as its way to everybody. Raises LinkError."""
     ip(
         f"address add {address}/32 dev {device}",
-        f"link set dev {device} mtu {mtu_bytes} txqueuelen 1000 up",
+        f"link set dev {device} mtu {mtu_bytes} up",
         f"route add default dev {device} src {address}",
     )
