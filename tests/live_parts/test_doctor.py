@@ -56,7 +56,7 @@ def test_required_tools_are_those_of_the_depends_file():
 def test_names_are_names():
     """No name stands twice, and each can be said in a list with commas."""
     assert len(NAMES) == len(set(NAMES))
-    assert [] == [name for name in NAMES if not name.replace("-", "").isalpha()]
+    assert [] == [name for name in NAMES if not name.replace("-", "").isalnum()]
 
 
 # --- this machine ---------------------------------------------------------------------------------

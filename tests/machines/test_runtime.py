@@ -29,7 +29,7 @@ for name in ("ours", "turned"):
     run.ledger.link(outside / name)
 while not (run.path / "log").read_text():
     pass
-print(run.path.name, system.mark, flush=True)
+print(run.path.name, system.mark, *system.pids(), flush=True)
 input()
 """
 
@@ -152,10 +152,12 @@ def test_a_planted_base_is_refused(plant, tmp_path, monkeypatch):
 
 
 def test_a_killed_run_is_undone_by_the_next_sweep(base, tmp_path, bearers, bystander, until):
-    """After SIGKILL of its owner, without any namespace, nothing of a run is left: no process,
-    whatever session it is in, no link and no folder; a link that was turned elsewhere stays."""
+    """After SIGKILL of its owner and of the keeper, without any namespace, nothing of a run is
+    left: no process, whatever session it is in, no link and no folder; a link that was turned
+    elsewhere stays."""
     with owner(base, tmp_path) as killed:
-        name, mark = killed.stdout.readline().split()
+        name, mark, keeper = killed.stdout.readline().split()
+        os.kill(int(keeper), signal.SIGKILL)
         killed.kill()
     until(lambda: len(bearers(mark)) == 3, "all but the first process survive")
     (tmp_path / "turned").unlink()
@@ -172,7 +174,7 @@ def test_a_killed_run_is_undone_by_the_next_sweep(base, tmp_path, bearers, bysta
 def test_a_living_run_is_not_touched(base, tmp_path, bearers):
     """A sweep, and the end of another run, leave all of a run that is alive as it is."""
     with owner(base, tmp_path) as living:
-        name, mark = living.stdout.readline().split()
+        name, mark, _ = living.stdout.readline().split()
         before = bearers(mark), sorted((base / name).iterdir())
         with Runtime("other", base):
             assert [] == runtime.sweep(base)

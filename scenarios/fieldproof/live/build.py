@@ -22,6 +22,7 @@ from fieldproof.live.strangers import Strangers
 from fieldproof.live.wiring import Wiring, wire
 from fieldproof.options import LIVE
 from fieldproof.plan import over_ns, plan
+from fieldproof.run import Disks, before
 from fieldproof.scenario import Riometer, Scenario, Site, duration_s
 from fieldproof.systems.process import (
     REFERENCE,
@@ -32,12 +33,15 @@ from fieldproof.systems.process import (
     sites_document,
 )
 from fieldproof_contract import SECOND_NS
+from fieldproof_simulators.engines.live import folders
 from fieldproof_simulators.lines.live.process import LineBegin, LivePlayer, PlayerBegin
 from fieldproof_simulators.lines.live.socat import Cable
 from fieldproof_simulators.machines.clock import HostClock, TrueUtc
+from fieldproof_simulators.machines.live.cage import Cage
 from fieldproof_simulators.machines.live.clock import ClockFile, Watch, machine_clock_ns
 from fieldproof_simulators.machines.live.disks import PowerCutDisk, SmallDisk
 from fieldproof_simulators.machines.live.ledger import Ledger
+from fieldproof_simulators.machines.live.terminals import TERMINALS, Port
 
 READY_NS = SECOND_NS
 """How long after everything was raised true time 0 is: pump and player are then at their posts."""
@@ -105,6 +109,8 @@ class _Builder:
         self.runtime = Path(request.runtime_dir)
         self.ledger = Ledger(self.runtime)
         self._stack = stack
+        self._begins: Disks = {}
+        self._silent: dict[str, Cable] = {}  # nothing is at the other end
         self.lead_ns = duration_s(scenario.lead) * SECOND_NS
         self.begins_utc_ns = scenario.starts_utc_s * SECOND_NS - self.lead_ns
         self.utc = TrueUtc(self.begins_utc_ns)
@@ -115,7 +121,10 @@ class _Builder:
         ]
 
     def build(self) -> Built:
+        self._begins = before(self.scenario, self.request.seed, self.run_dir)
         cables = {site.name: self._cable(site) for site in self.scenario.sites if _riometer(site)}
+        if self._begins:
+            self._silent = {site.name: self._cable(site) for site in self.scenario.sites}
         strangers = Strangers(self._log("forge"), any(self._spoofs()))
         self._stack.callback(strangers.close)
         strangers.await_ready()
@@ -207,16 +216,18 @@ class _Builder:
         center = scenario.center
         at = self._whereabouts(center.name, wiring, offset_s)
         told = center_environment(scenario, center, at, sites)
-        self._raise_host(ground, wiring, at, told, [request.options.center or REFERENCE["center"]])
+        commands = [request.options.center or REFERENCE["center"]]
+        self._raise_host(ground, wiring, at, told, commands, self._cage(at, sites))
         for site in scenario.sites:
             at = self._whereabouts(site.name, wiring, offset_s)
-            cable = ground.cables.get(site.name)
-            serial = "" if cable is None else str(cable.system_end)
+            serial = self._serial(ground, site.name)
             told = edge_environment(
                 scenario, site, request.seed, at, serial, wiring.center_for(site.name)
             )
             commands = [request.options.edge or REFERENCE["edge"]] + [SERVE] * foreign
-            self._raise_host(ground, wiring, at, told, commands, site.name)
+            port = ground.ports.get(site.name)
+            cage = self._cage(at, *([] if port is None else [port.folder]))
+            self._raise_host(ground, wiring, at, told, commands, cage, site.name)
 
     def _raise_host(
         self,
@@ -225,6 +236,7 @@ class _Builder:
         at: Whereabouts,
         told: dict[str, str],
         commands: Sequence[str],
+        cage: Cage | None,
         name: str | None = None,
     ) -> None:
         name = name or self.scenario.center.name
@@ -235,6 +247,8 @@ class _Builder:
             image = self.runtime / f"disk-{name}"
             frail = ground.frail_disks[name] = PowerCutDisk(image, at.disk)
             self._stack.callback(_keep, frail, at.disk)
+        files = self._begins.get(name, {})
+        folders.write(at.disk, files, sorted(files))
         place = Place(
             name,
             at.address,
@@ -243,9 +257,10 @@ class _Builder:
             self.run_dir / "processes" / f"{name}.log",
             [shlex.split(command) for command in commands],
             told,
+            cage,
         )
-        clock = HostClock(self.utc)
-        host = LiveHost(place, clock, ClockFile(at.clock), ground.calendar, self.ledger)
+        clock, file = HostClock(self.utc), ClockFile(at.clock)
+        host = LiveHost(place, clock, file, ground.calendar, self.ledger, ground.fact)
         self._stack.callback(host.kill)
         ground.hosts[name] = host
 
@@ -255,6 +270,28 @@ class _Builder:
         events = self.run_dir / "processes" / f"{name}.events.jsonl"
         clock = self.runtime / f"clock-{name}"
         return Whereabouts(disk, events, clock, offset_s, wiring.address(name))
+
+    def _serial(self, ground: Ground, site: str) -> str:
+        """The serial port of a site as its host knows it; "" where there is none. Pseudo-terminals
+        of a cage come by a mount; a real port is the machine's."""
+        cable = ground.cables.get(site) or self._silent.get(site)
+        if cable is None:
+            return ""
+        is_pseudo = TERMINALS in cable.system_end.resolve().parents
+        if not self.request.isolation or not is_pseudo:
+            return str(cable.system_end)
+        port = ground.ports[site] = Port(self.runtime / "ports" / site)
+        self._stack.callback(port.close)
+        port.plug(cable.system_end)
+        return str(port.path)
+
+    def _cage(self, at: Whereabouts, *read: Path) -> Cage | None:
+        """What a host sees of the run: its disk, its event log, its clock, and what else is its own
+        to read. The runtime folders of other runs lie beside ours."""
+        if not self.request.isolation:
+            return None
+        at.events.touch()
+        return Cage((self.run_dir, self.runtime.parent), (at.disk, at.events), (at.clock, *read))
 
     # --- small things ---
 

@@ -13,6 +13,7 @@ from fieldproof_simulators.lines.live.socat import Cable
 from fieldproof_simulators.links.live.process import LivePump
 from fieldproof_simulators.machines.clock import TrueUtc
 from fieldproof_simulators.machines.live.disks import PowerCutDisk, SmallDisk
+from fieldproof_simulators.machines.live.terminals import Port
 
 
 @dataclass(slots=True)
@@ -30,6 +31,7 @@ class Ground:
     """Writes a fact to the log: where, what, and details by name."""
     hosts: dict[str, LiveHost] = field(default_factory=dict)
     cables: dict[str, Cable] = field(default_factory=dict)
+    ports: dict[str, Port] = field(default_factory=dict)  # of hosts that see only their own
     small_disks: dict[str, SmallDisk] = field(default_factory=dict)
     frail_disks: dict[str, PowerCutDisk] = field(default_factory=dict)
 
@@ -48,10 +50,14 @@ class Ground:
     def unplug(self, site: str, fault: int) -> None:
         """Somebody pulls the serial cable."""
         self.player.hurt(site, "unplug", fault)
+        if site in self.ports:
+            self.ports[site].unplug()
         self.cables[site].unplug()
 
     def replug(self, site: str, fault: int) -> None:
         """The cable is back, under the same names."""
         self.cables[site].replug()
+        if site in self.ports:
+            self.ports[site].plug(self.cables[site].system_end)
         self.player.replug(site)
         self.player.heal(site, "unplug", fault)

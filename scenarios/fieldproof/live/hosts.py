@@ -6,17 +6,20 @@
 
 As in the virtual world, a life is entered where it begins and ends, in true time. What runs is a
 command that knows nothing of the harness. When it ends by itself that is a fact of the run, and
-nobody starts it again: the harness restarts only what it has killed.
+nobody starts it again: the harness restarts only what it has killed. What a kill could not end is a
+fact, too.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+import resource
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from fieldproof.live.calendar import Calendar
 from fieldproof_simulators.machines.clock import HostClock
+from fieldproof_simulators.machines.live.cage import Cage
 from fieldproof_simulators.machines.live.clock import ClockFile
 from fieldproof_simulators.machines.live.ledger import Ledger
 from fieldproof_simulators.machines.live.processes import Exit, HostProcess, Usage
@@ -24,6 +27,9 @@ from fieldproof_simulators.machines.live.processes import Exit, HostProcess, Usa
 STOPPING_S = 5.0
 """How long a system has to end after SIGTERM: the 2006 text is silent, our assumption."""
 
+MOST_FILE_BYTES = 1 << 30
+"""No system may write a file larger than this, so that one that runs wild does not take the
+machine's disk. An hour file has 22 800 bytes: our assumption."""
 
 MOST_WORDS = 200
 """Characters."""
@@ -40,6 +46,7 @@ class Place:
     log: Path
     commands: Sequence[Sequence[str]]  # the system first, then what the harness adds to the host
     told: Mapping[str, str]  # the FIELDPROOF_* variables
+    cage: Cage | None  # what its systems see; None on the plain machine, where they see all
 
 
 class LiveHost:
@@ -52,6 +59,7 @@ class LiveHost:
         file: ClockFile,
         calendar: Calendar,
         ledger: Ledger,
+        fact: Callable[..., None],
     ) -> None:
         self.name = place.name
         self.place = place
@@ -61,6 +69,7 @@ class LiveHost:
         self._file = file
         self._calendar = calendar
         self._ledger = ledger
+        self._fact = fact
         self._processes: list[HostProcess] = []
         self._spent = Usage(0.0, 0.0, 0)  # by former lives
 
@@ -74,6 +83,8 @@ class LiveHost:
                 env=environment,
                 log=self.place.log,
                 netns_fd=self.place.netns,
+                cage=self.place.cage,
+                limits={resource.RLIMIT_FSIZE: MOST_FILE_BYTES},
             )
             self._ledger.process(process.pid, process.mark)
             self._processes.append(process)
@@ -130,12 +141,15 @@ class LiveHost:
 
     def pids(self) -> list[int]:
         """The processes that somebody here waits for."""
-        return [process.pid for process in self._processes]
+        return [pid for process in self._processes for pid in process.pids()]
 
     def _end(self) -> None:
         if not self._processes:
             return
         self._spent = self.usage()._replace(rss_bytes=0)
+        survivors = [str(pid) for process in self._processes for pid in process.survivors]
+        if survivors:
+            self._fact(self.name, "survived", pids=" ".join(survivors))
         self._processes = []
         self.state = "down"
         self.lives[-1][1] = self._calendar.now_ns()

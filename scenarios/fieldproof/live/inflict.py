@@ -5,7 +5,9 @@ began and ended is noted in true time, since real things take their time. What a
 pump and the player say; the facts that are written here say what was done to hosts.
 """
 
+import stat
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -212,11 +214,19 @@ class Inflictor:
 
     def _fill(self, item: Inflicted, name: str) -> End:
         disk = self._ground.small_disks[name]
+
+        def measure() -> None:
+            free_bytes = disk.free_bytes()
+            if free_bytes < RECORD_BYTES:
+                self._log(item, name, "no room", bytes=free_bytes)
+
         disk.fill()
         item.struck += 1
         self._log(item, name, "disk full")
+        measure()
 
         def end() -> None:
+            measure()
             disk.relieve()
             self._log(item, name, "disk relieved")
 
@@ -225,10 +235,10 @@ class Inflictor:
     def _rot(self, item: Inflicted, host: LiveHost, bit: int) -> None:
         disk = host.place.disk
         files = trees.hour_files(disk, host.name)
-        if not files:
-            return  # it did not fire, and says so
-        path = disk / files[-1].path
+        path = disk / files[-1].path if files else disk
         offset = path.stat().st_size // RECORD_BYTES * RECORD_BYTES - RECORD_BYTES
+        if not files or offset < 0:
+            return  # it did not fire, and says so
         with path.open("r+b") as file:
             file.seek(offset + bit // 8)
             (byte,) = file.read(1)
@@ -261,6 +271,11 @@ class Inflictor:
 
 
 def _sizes(folder: Path) -> dict[str, int]:
-    """The bytes of every file below a folder."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+    """The bytes of every file below a folder. Its system may still run, and change it meanwhile."""
+    sizes = {}
+    for path in trees.below(folder):
+        with suppress(OSError):
+            about = path.lstat()
+            if stat.S_ISREG(about.st_mode):
+                sizes[path.relative_to(folder).as_posix()] = about.st_size
+    return sizes

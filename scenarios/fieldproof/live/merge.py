@@ -6,10 +6,13 @@
 
 The log is in the order of true time, as in the virtual tier. What a system writes is bounded and
 believed as words alone; of facts it can state `NODE_FACTS`, of nodes on its own host. A line that
-is none is counted: a process that is killed leaves half a line.
+is none is counted: a process that is killed leaves half a line. So is a file that is none: the
+system makes it, and may as well make a fifo.
 """
 
 import json
+import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +23,9 @@ from fieldproof_simulators.world import EventLog
 
 MOST_EVENT_BYTES = 1 << 24
 """What is read of one system's event log."""
+
+MOST_NUMBER = 2**63 - 1
+"""What whoever reads the log can hold."""
 
 RESERVED = frozenset({"ns", "utc", "where", "what", "by", "said", "fact", "detail"})
 """Keys by which the log tells facts from words: nobody's details may have them."""
@@ -80,12 +86,27 @@ def read_facts(path: Path) -> Iterator[Entry]:
 
 def read_events(host: str, path: Path, began_ns: int) -> Iterator[Entry | None]:
     """What a system on `host` wrote to its event log; None for each line that is none."""
-    if not path.exists():
+    try:
+        data = _content(path)
+    except FileNotFoundError:
         return
-    with path.open("rb") as file:
-        data = file.read(MOST_EVENT_BYTES)
+    except OSError:
+        yield None
+        return
     for line in filter(None, data.split(b"\n")):
         yield _event(host, line, began_ns)
+
+
+def _content(path: Path) -> bytes:
+    """What is read of a regular file. Raises OSError where it is none, and never waits."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    descriptor = os.open(path, flags)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(f"{path} is no regular file.")
+        return os.read(descriptor, MOST_EVENT_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def _event(host: str, line: bytes, began_ns: int) -> Entry | None:
@@ -107,6 +128,9 @@ def _detail(detail: object) -> dict[str, str | int]:
     """Raises ValueError for what is no set of details."""
     if not isinstance(detail, dict) or RESERVED & detail.keys():
         raise ValueError("this is no set of details")
-    if not all(isinstance(value, str | int) for value in detail.values()):
-        raise ValueError("a detail is neither text nor an integer")
+    for value in detail.values():
+        if not isinstance(value, str | int):
+            raise ValueError("a detail is neither text nor an integer")
+        if isinstance(value, int) and abs(value) > MOST_NUMBER:
+            raise ValueError("a detail is larger than any number of the log")
     return detail

@@ -6,8 +6,9 @@
 import importlib.util
 import shutil
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 
+from fieldproof_simulators.engines.live import tools
 from fieldproof_simulators.machines.live.disks import can_cut_power
 from fieldproof_simulators.machines.live.isolation import can_isolate
 
@@ -40,6 +41,8 @@ NEEDS: dict[str, Callable[[], str]] = {
     "namespaces": _isolation,
     "small-disk": _isolation,
     "power-cut": _power_cut,
+    "rsync": partial(tools.lacks, "rsync"),
+    "xdelta3": partial(tools.lacks, "xdelta3"),
 }
 """Names that may stand in `Scenario.needs`; each gives a sentence where the machine lacks it."""
 
@@ -50,4 +53,9 @@ def lacking(needs: Sequence[str]) -> str:
     if unknown:
         known = ", ".join(NEEDS)
         return f"Nobody knows what {unknown[0]!r} is; what a scenario can need: {known}."
-    return " ".join(filter(None, (NEEDS[need]() for need in dict.fromkeys((*ALWAYS, *needs)))))
+    return missing((*ALWAYS, *needs))
+
+
+def missing(needs: Sequence[str]) -> str:
+    """What of these names, all of which are known, this machine lacks."""
+    return " ".join(filter(None, (NEEDS[need]() for need in dict.fromkeys(needs))))

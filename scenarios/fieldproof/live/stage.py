@@ -49,8 +49,13 @@ STARTING_NS = 5 * SECOND_NS
 LATE_NS = SECOND_NS // 10
 """A machine that wakes this process so late has its own part in what a system does late."""
 
+RESERVE_BYTES = 256 << 20
+"""What has to be free where the run directory lies. A system may write too much, and so may others:
+nobody could be judged by a full disk of the machine."""
+
 LOOK_NS = SECOND_NS
-"""How often it is asked whether edge and center have converged, and who is still alive."""
+"""How often it is asked whether edge and center have converged, who is still alive, and whether
+there is room."""
 
 GRACE_NS = 15 * SECOND_NS
 """How long edge and center may still take to converge when one of them is down for good: what is on
@@ -79,7 +84,9 @@ class Stage:
         calendar.run_until(self._from_ns())
         if self.declined:
             return
-        convergence = Convergence(built.center.place.disk, built.from_ns, built.to_ns)
+        convergence = Convergence(
+            built.center.place.disk, built.from_ns, built.to_ns, built.scenario.inherited_hours
+        )
         while calendar.now_ns() < self._gives_up_ns():
             if self._converged(convergence):
                 self.settled_ns = calendar.now_ns()
@@ -114,7 +121,9 @@ class Stage:
             self.built.facts.note("machine", "late", ms=late_ns // 1_000_000)
 
     def _look(self) -> None:
-        """Systems that ended by themselves are facts; orphans of theirs are ours to bury."""
+        """Systems that ended by themselves are facts; orphans of theirs are ours to bury. Raises
+        NotHere where the machine's disk is full."""
+        _insist_on_room(self.built.request.run_dir)
         ground = self.built.ground
         for host in ground.hosts.values():
             if how := host.ended():
@@ -129,6 +138,18 @@ class Stage:
             self._calendar.end()
         if self.built.request.isolation:  # else there is another PID 1
             reap_orphans(self.built.own_pids())
+
+
+def _insist_on_room(run_dir: str) -> None:
+    """Raises NotHere."""
+    about = os.statvfs(run_dir)
+    free_bytes = about.f_bavail * about.f_frsize
+    if free_bytes < RESERVE_BYTES:
+        raise NotHere(
+            f"The disk of {run_dir} has only {free_bytes >> 20} MB left, and a live run wants"
+            f" {RESERVE_BYTES >> 20}: the run was ended. See who fills it, or choose another folder"
+            " with --runs."
+        )
 
 
 def say(message: Said) -> None:

@@ -5,11 +5,10 @@ from typing import Literal
 
 from fieldproof.live.build import Built
 from fieldproof.live.merge import Entry
-from fieldproof.live.settle import newest_record
+from fieldproof.live.settle import newest_record, records_in
 from fieldproof.live.view import HostStatus, LineStatus, LinkStatus, LiveStatus
 from fieldproof.live.words import in_words
 from fieldproof.oracle import trees
-from fieldproof.oracle.xrio import RECORD_BYTES
 from fieldproof_contract import SECOND_NS
 from fieldproof_simulators.lines.live.messages import Happened, Stats
 from fieldproof_simulators.links.live.process import Status
@@ -120,7 +119,7 @@ class Watcher:
         """How many records a site has, and when the newest began."""
         disk = self._built.ground.hosts[site].place.disk
         files = [disk / file.path for file in trees.hour_files(disk, site)]
-        records = sum(path.stat().st_size // RECORD_BYTES for path in files)
+        records = records_in(files)
         if not records:
             return 0, ""
         newest = newest_record(files[-1])
@@ -131,8 +130,7 @@ class Watcher:
         """How many records the center has received."""
         disk = self._built.center.place.disk
         arrived = disk.glob(f"udp/*/*/*/*/*_{trees.TELEMETRY_PORT}.dat")
-        own = (path for path in arrived if trees.is_own(disk, path))
-        return sum(path.stat().st_size // RECORD_BYTES for path in own), ""
+        return records_in(path for path in arrived if trees.is_own(disk, path)), ""
 
     def _link(self, name: str) -> LinkStatus:
         ways = [way for way in self._pump.ways if way.link == name] if self._pump else []

@@ -100,12 +100,18 @@ def wire(request: Request) -> Iterator[Wiring]:
                 attachments = _kernel(request) if wanted == "netem" else ()
                 attachments += _attach(request.scenario, way, namespaces)
             except (LinkError, NetemError, OSError) as error:
-                in_vain.append(f"{way}: {error}")
+                in_vain.append(_sentence(way, error))
                 continue
             backend = "netem" if wanted == "netem" else way
             yield Wiring(request, backend, attachments, namespaces, in_vain=tuple(in_vain))
             return
         raise NotHere(f"No link can be emulated here. {' '.join(in_vain)}")
+
+
+def _sentence(way: str, error: Exception) -> str:
+    """What was wrong with a way; what tools and kernels say has no full stop."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    return f"{way}: {said}" if said.endswith(".") else f"{way}: {said}."
 
 
 def _attach(scenario: Scenario, way: str, namespaces: dict[str, int]) -> tuple[Attachment, ...]:

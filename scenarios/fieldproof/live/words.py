@@ -19,6 +19,8 @@ WORDS: Mapping[str, str] = {
     "clock drifting": "the clock of $where drifts",
     "clock disciplined": "the clock of $where is right again",
     "disk full": "the disk of $where is full",
+    "no room": "the disk of $where has room for $bytes bytes",
+    "survived": "processes of $where outlived their end ($pids)",
     "disk relieved": "the disk of $where has room again",
     "rotted": "a bit rots at $where",
     "spoofed": "a stranger sends $bytes bytes to $where ($kind)",

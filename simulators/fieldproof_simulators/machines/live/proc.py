@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 PROC = Path("/proc")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+PF_FORKNOEXEC = 0x40  # linux/sched.h
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 STOPPED, ENDED = "Tt", "ZX"
 """States of /proc/PID/stat: by a signal or a debugger; dead, waited for or not."""
@@ -71,10 +72,37 @@ def family(pid: int) -> list["Stat"]:
         if known is None:
             continue
         found.append(known)
-        for children in (PROC / str(known.pid)).glob("task/*/children"):
-            with suppress(OSError):  # it ended meanwhile
-                coming += map(int, children.read_text().split())
+        coming += children(known.pid)
     return found
+
+
+def children(pid: int) -> list[int]:
+    """The children of a process, also those that have ended and are not waited for; the oldest
+    first, unless it has started some in other threads."""
+    found: list[int] = []
+    listed: list[str] = []
+    with suppress(OSError), os.scandir(PROC / str(pid) / "task") as threads:
+        listed += [f"{thread.path}/children" for thread in threads]
+    for path in listed:
+        with suppress(OSError):  # it ended meanwhile
+            found += map(int, _content(path).split())
+    return found
+
+
+def has_become_a_program(pid: int) -> bool:
+    """Whether a process, which is not waited for, has become another program since its start."""
+    return not int(_fields(pid)[6]) & PF_FORKNOEXEC
+
+
+def words_at(pid: int) -> tuple[int, int]:
+    """Where the words of a process's command line begin and end in its memory."""
+    fields = _fields(pid)
+    return int(fields[45]), int(fields[46])
+
+
+def below(pid: int) -> list["Stat"]:
+    """The descendants of a process."""
+    return [known for known in family(pid) if known.pid != pid]
 
 
 def parse_stat(text: str) -> Stat:
@@ -145,6 +173,22 @@ def send(pid: int, start_ticks: int, number: int) -> bool:
         finally:
             os.close(pidfd)
     return False
+
+
+def _fields(pid: int) -> list[bytes]:
+    """What stands behind the name in a stat file. Raises OSError."""
+    return _content(f"{PROC}/{pid}/stat").rpartition(b")")[2].split()
+
+
+def _content(path: str) -> bytes:
+    """A file of /proc, with as little ado as can be: a keeper's memory is a copy of ours, and grows
+    by what it touches. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        parts = iter(lambda: os.read(descriptor, 4096), b"")
+        return b"".join(parts)
+    finally:
+        os.close(descriptor)
 
 
 def _stat(path: Path) -> Stat | None:
