@@ -16,7 +16,7 @@ from fieldproof.options import (
     BACKENDS,
     ISOLATIONS,
     TIERS,
-    VIRTUAL,
+    Asked,
     LiveOptions,
     command_line,
     serial_ports,
@@ -50,6 +50,10 @@ Act = Callable[[argparse.Namespace], int]
 
 class UsageError(ValueError):
     """The command line cannot be carried out. The text is one sentence for the user."""
+
+
+TABLES = ("reconcile",)
+"""The comparisons that can be measured: the ways to make days whole, side by side."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -97,6 +101,9 @@ def parser(acts: Mapping[str, Act]) -> argparse.ArgumentParser:
         metavar="SITE:TIME",
         help="the fate of one record instead, such as daws:2006-01-17T16:23:05",
     )
+    table = add("table", "measure a comparison anew, in runs of its own", every, stored)
+    table.add_argument("name", metavar="NAME", choices=TABLES, help=", ".join(TABLES))
+    table.add_argument("--seed", metavar="N", type=_seed, help="as of a run; otherwise 1")
     doctor = add("doctor", "say what this machine can run, and how to mend what it cannot", every)
     add_doctor(doctor)
     return parser
@@ -167,10 +174,8 @@ def command(
     scenario: Scenario, seed: int, run_dir: Path, tier: str, options: LiveOptions | None
 ) -> str:
     """The command that repeats a run: the catalog's, with the tier and what was asked of it."""
-    words = catalog.command(scenario, seed, run_dir)
-    if tier != scenario.tiers[0] or tier != VIRTUAL:
-        words += f" --tier {tier}"
-    return " ".join((words, *map(shlex.quote, options.words() if options else ())))
+    words = Asked(tier, options or LiveOptions()).words(scenario.tiers)
+    return " ".join((catalog.command(scenario, seed, run_dir), *map(shlex.quote, words)))
 
 
 def _seed(text: str) -> int:

@@ -1,4 +1,4 @@
-"""The command line: `fieldproof list | run | check | show | doctor`.
+"""The command line: `fieldproof list | run | check | show | table | doctor`.
 
 Standard output holds what was asked for, and with `--json` exactly one document; progress, errors
 and everything else go to standard error. Whatever the user can get wrong ends in one sentence and
@@ -20,7 +20,7 @@ import msgspec
 
 from fieldproof import catalog, console
 from fieldproof.arguments import AUTO, UsageError, command, live_options, parser
-from fieldproof.options import LIVE, LiveOptions
+from fieldproof.options import LIVE, Asked, LiveOptions
 from fieldproof.progress import watch
 from fieldproof.scenario import Scenario
 from fieldproof.store import RunStore, StoreError, read_capsule, read_report
@@ -185,6 +185,11 @@ def _job(name: str, arguments: argparse.Namespace) -> Job:
         )
     if unknown := options.serial.keys() - {site.name for site in scenario.sites}:
         raise UsageError(f"Scenario {name} has no site {min(unknown)!r} for --serial.")
+    if options.serial:
+        from fieldproof.live.devices import refused  # it looks at the machine
+
+        if wrong := refused(scenario, options.serial):
+            raise UsageError(wrong)
     if arguments.fidelity:
         scenario = msgspec.structs.replace(scenario, fidelity=arguments.fidelity)
     return Job(scenario, seed, tier, options)
@@ -192,17 +197,24 @@ def _job(name: str, arguments: argparse.Namespace) -> Job:
 
 def _run_one(job: Job, store: RunStore, arguments: argparse.Namespace) -> Report:
     """Run, judge and report one scenario. A crash is reported too, as a harness fault."""
-    from fieldproof.judge import judge
-
     scenario, seed = job.scenario, job.seed
-    run_dir = store.new(scenario, seed)
+    run_dir = store.new(scenario, seed, Asked(job.tier, job.options))
     try:
-        _play(job, run_dir, arguments.quiet)
-        report = judge(run_dir, in_parallel=True)
+        with store.holding(run_dir):
+            return _judged(job, run_dir, store, arguments)
     except KeyboardInterrupt:
         ran = (run_dir / "world.json").exists()
         state = "is not judged yet" if ran else "is incomplete (it has no world.json)"
         raise KeyboardInterrupt(f"Interrupted: {run_dir} {state}; it stays as it is.") from None
+
+
+def _judged(job: Job, run_dir: Path, store: RunStore, arguments: argparse.Namespace) -> Report:
+    from fieldproof.judge import judge
+
+    scenario, seed = job.scenario, job.seed
+    try:
+        _play(job, run_dir, arguments.quiet)
+        report = judge(run_dir, in_parallel=True)
     except MachineLacksError:
         raise
     except Exception as error:
@@ -311,7 +323,27 @@ def _doctor(arguments: argparse.Namespace) -> int:
     return doctor.main(arguments)
 
 
-ACTS = {"list": _list, "run": _run, "check": _check, "show": _show, "doctor": _doctor}
+# --- table ---------------------------------------------------------------------------------------
+
+
+def _table(arguments: argparse.Namespace) -> int:
+    from fieldproof.live.messages import NotHere
+    from fieldproof.tables import command as tables  # it brings the whole live tier along
+
+    try:
+        return tables.main(arguments)
+    except NotHere as error:
+        raise MachineLacksError(str(error)) from None
+
+
+ACTS = {
+    "list": _list,
+    "run": _run,
+    "check": _check,
+    "show": _show,
+    "table": _table,
+    "doctor": _doctor,
+}
 """What each verb does."""
 
 

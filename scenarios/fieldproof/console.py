@@ -70,6 +70,9 @@ EFFECTS: dict[type[Fault], str] = {
 }
 """What each fault does, in as few words as a line of the report has room for."""
 
+WORDS_OF_PURPOSES = {"other": "other (ICMP and the like: no port of ours)"}
+"""What a purpose is called, where its name alone would leave a reader wondering."""
+
 COLOURS = {
     Verdict.PASS: "32",
     Verdict.FAIL: "31",
@@ -156,6 +159,12 @@ def _wrap(text: str, indent: int) -> list[str]:
         break_long_words=False,  # a path stays whole
         break_on_hyphens=False,
     )
+
+
+def _folded(text: str) -> list[str]:
+    """Lines for a `_block`; no word is broken, not even at its hyphens."""
+    room = WIDTH - INDENT
+    return textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
 
 
 def _block(label: str, lines: Iterable[str]) -> Iterator[str]:
@@ -271,7 +280,8 @@ def _wire(wire: tuple[Wire, ...]) -> Iterator[str]:
     for (purpose, link), entries in groupby(sorted(wire, key=key), key=key):
         same = list(entries)
         sent, packets = (sum(entry.bytes for entry in same), sum(entry.packets for entry in same))
-        lines.append(f"{spaced(sent):>12} B {spaced(packets):>10} packets   {link}, {purpose}")
+        what = WORDS_OF_PURPOSES.get(purpose, purpose)
+        lines.append(f"{spaced(sent):>12} B {spaced(packets):>10} packets   {link}, {what}")
     yield from _block("wire", lines)
 
 
@@ -283,11 +293,14 @@ def _achieved(live: LiveFigures) -> Iterator[str]:
     lines the latest is shown."""
     backends = "/".join(sorted({each.backend for each in live.links})) or "no"
     yield _labelled("means", f"{live.isolation or 'the plain machine'}; {backends} links")
+    if live.judged_s:
+        of = f"{live.unexcused_s:.1f} s of {live.judged_s:.1f} s"
+        yield _labelled("judged", f"without excuse: {of}; a fault or a start may excuse the rest")
     links = [each for each in live.links if each.offered]
     if links:
         worst = max(links, key=lambda each: each.late_p99_ms or 0.0)
         text = _link_figures(worst) + _of_many(len(links))
-        yield from _block("links", textwrap.wrap(text, WIDTH - INDENT))
+        yield from _block("links", _folded(text))
     if live.lines:
         line = max(live.lines, key=lambda each: each.late_p99_ms)
         late = f"late p50 {line.late_p50_ms:.1f}, p99 {line.late_p99_ms:.1f}"
@@ -372,8 +385,7 @@ def _verdict(report: Report, paint: Painter) -> str:
 def _evidence(scenario: Scenario, run_dir: Path) -> Iterator[str]:
     kept = [run_dir / name for name in EVIDENCE if (run_dir / name).exists()]
     yield _labelled("evidence", f"{run_dir}/")
-    if kept:
-        yield _labelled("", "  ".join(path.name + "/" * path.is_dir() for path in kept))
+    yield from _block("", _folded("  ".join(path.name + "/" * path.is_dir() for path in kept)))
     if len(scenario.sites) == 1:
         day = scenario.starts[:10].replace("-", "/")
         received = (

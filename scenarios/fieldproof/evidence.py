@@ -4,7 +4,6 @@ The files are read in `rundir.py`. Here is what follows from them: what each fau
 samples each point belongs, what the ledger holds. It is small and stays.
 """
 
-import json
 import multiprocessing
 from collections import Counter
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -12,10 +11,11 @@ from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from fieldproof.faults import UNHEARD_SPOOFS, DeadPreamplifier
+from fieldproof.faults import UNHEARD_SPOOFS, DeadPreamplifier, Outage
 from fieldproof.ledger import Ledger, build
-from fieldproof.oracle import trees
+from fieldproof.oracle import foreign, trees
 from fieldproof.oracle.clock import SECOND_NS
+from fieldproof.oracle.declared import length_ns, united, without
 from fieldproof.oracle.excuses import (
     EDGE_NS,
     LIVE_SLACK_NS,
@@ -132,6 +132,26 @@ class Evidence(RunDirectory):
             for line in self.log.lines["disk lost"]
         ]
 
+    @cached_property
+    def unexcused_ns(self) -> int:
+        """How much of the judged span no excuse touches: no site's host or line and no link was in
+        a fault, nor in the time that a fault or a start is given beyond its end. What a fault on a
+        number of datagrams excuses is counted, not timed."""
+        names = [site.name for site in self.scenario.sites]
+        excuses = [
+            (window.from_ns, window.until_ns)
+            for name in names
+            for of in (self.sample_windows, self.sending_windows, self.arrival_windows)
+            for window in of(name)
+        ]
+        slack_ns = LIVE_SLACK_NS if self.world.is_live else SLACK_NS
+        excuses += [
+            (item.from_ns - slack_ns, (item.until_ns or self.world.ends_ns) + slack_ns)
+            for item in self.struck
+            if isinstance(item.fault, Outage)
+        ]
+        return length_ns(without((self.world.judged_ns,), united(excuses)))
+
     # --- samples ---
 
     def instrument(self, site: str) -> Instrument:
@@ -181,7 +201,7 @@ class Evidence(RunDirectory):
             f"{file.path}, offset {offset}"
             for file in self.judged_files(site, site)
             for offset, size in self.site_files(site).strays.get(file.path, ())
-            if offset + size < (self.disk(site) / file.path).stat().st_size
+            if offset + size < len(self.read(site, file.path))
             or not any(
                 from_ns < file.utc_s * SECOND_NS + HOUR_NS and file.utc_s * SECOND_NS < until_ns
                 for from_ns, until_ns in torn
@@ -232,18 +252,33 @@ class Evidence(RunDirectory):
     def is_proven(self, site: str, utc_s: int) -> bool:
         """Whether the center's provenance says that a repair brought the second (I4)."""
         day, second = divmod(utc_s, 86_400)
-        return any(after <= second <= before for after, before in self._stretches(site, day))
+        stretches, _ = self._stretches(site, day)
+        return any(after <= second <= before for after, before in stretches)
 
-    def _repaired(self, site: str, day: int) -> tuple[tuple[int, int], ...]:
+    def odd_provenance(self, site: str, utc_s: int) -> str:
+        """What of the provenance of a second's day cannot be read, in words; "" for nothing."""
+        return self._stretches(site, utc_s // 86_400)[1]
+
+    def _repaired(self, site: str, day: int) -> tuple[tuple[tuple[float, float], ...], str]:
+        """The stretches that a day's provenance names, and what of it is odd."""
         date = datetime.fromtimestamp(day * 86_400, UTC)
-        path = self.center_disk / f"provenance/{date:%Y/%m/%d}/{site}.jsonl"
-        notes = path.read_bytes().splitlines() if path.exists() else []
-        lines = [json.loads(note) for note in notes]
-        return tuple(
-            (int(line["after_s"]), int(line["before_s"]))
-            for line in lines
-            if line["what"] == "restored"
+        path = f"provenance/{date:%Y/%m/%d}/{site}.jsonl"
+        data = self.content(self.scenario.center.name, path)
+        if data is None:
+            is_odd = foreign.is_there(self.center_disk, path)
+            return (), f"{path} cannot be read" if is_odd else ""
+        lines, malformed = foreign.notes(data)
+        restored = [line for line in lines if line.get("what") == "restored"]
+        sound = tuple(
+            (after, before)
+            for line in restored
+            if (after := foreign.number(line.get("after_s"))) is not None
+            and (before := foreign.number(line.get("before_s"))) is not None
         )
+        odd = f"line {malformed[0]} of {path} cannot be read" if malformed else ""
+        if len(sound) < len(restored):
+            odd = odd or f"a stretch that {path} notes has no seconds"
+        return sound, odd
 
     def walk_ahead(self) -> None:
         """Let other processes walk the sites' archives already, where there is much to walk."""

@@ -112,7 +112,8 @@ class ClockDrift(Value, frozen=True, tag="clock_drift"):
 
 class DiskFull(Value, frozen=True, tag="disk_full"):
     """Every write on the host fails until the fault ends. Excuses records of the window that its
-    memory could not keep."""
+    memory could not keep. The world notes `no room` at its begin and at its end, if it then finds
+    less room than a record needs: `sometimes("no room", host, at_least=2)` says that it lasted."""
 
     host: str
 

@@ -234,11 +234,18 @@ class Inflictor:
 
     def _fill(self, item: Inflicted, name: str) -> End:
         disk = self._host(name).disk
+
+        def measure() -> None:
+            if disk.full:
+                self._log(item, name, "no room", bytes=0)
+
         disk.full = True
         item.struck += 1
         self._log(item, name, "disk full")
+        measure()
 
         def end() -> None:
+            measure()
             disk.full = False
             self._log(item, name, "disk relieved")
 

@@ -1,10 +1,11 @@
 """The judge: claims on a run directory, and the report that they add up to.
 
 Every run is judged by the same implicit claims (the log is intact and that of every equal run, the
-world settled, every fault acted, no node died of itself, something was produced) and by those of
-its scenario, in this order. No two live runs are equal; instead they are judged by what links,
-lines, clock and faults achieved. A checker that raises leaves its claim undecided and marks a fault
-of the harness: it never counts as passed. A run that a system declined is skipped, not judged.
+world settled, every fault acted, no node died of itself, something was produced or, where a story
+continues another, kept) and by those of its scenario, in this order. No two live runs are equal;
+instead they are judged by whether what was killed was dead, and by what links, lines, clock and
+faults achieved. A checker that raises leaves its claim undecided and marks a fault of the harness:
+it never counts as passed. A run that a system declined is skipped, not judged.
 """
 
 from collections import Counter
@@ -13,10 +14,21 @@ from pathlib import Path
 import msgspec
 
 from fieldproof.arguments import command
-from fieldproof.checks.claim import Claim
+from fieldproof.checks.claim import Claim, printable
+from fieldproof.checks.kept import Kept
 from fieldproof.checks.machine import LinesOnTime, LinkOnTarget, MachineKeptTime, OnTime
-from fieldproof.checks.world import FaultsFired, LogIntact, NodesLived, Produced, Repeats, Settled
+from fieldproof.checks.world import (
+    FaultsFired,
+    KillsComplete,
+    LogIntact,
+    NodesLived,
+    Produced,
+    Repeats,
+    Settled,
+)
 from fieldproof.evidence import Evidence
+from fieldproof.oracle.clock import SECOND_NS
+from fieldproof.oracle.worldfile import LiveFigures
 from fieldproof.store import write_document
 from fieldproof.verdict import (
     SCHEMA,
@@ -40,7 +52,7 @@ IMPLICIT: tuple[Claim, ...] = (
 """What every run in virtual time is judged by, first."""
 
 OF_THE_MACHINE: tuple[Claim, ...] = (OnTime(), LinkOnTarget(), LinesOnTime(), MachineKeptTime())
-"""What every live run is judged by in the place of `repeats`."""
+"""What every live run is judged by in the place of `repeats`, after `kills_complete`."""
 
 
 def judge(run_dir: Path, in_parallel: bool = False) -> Report:
@@ -76,7 +88,7 @@ def judge(run_dir: Path, in_parallel: bool = False) -> Report:
         generators_end=world.generators_end,
         run_dir=str(run_dir),
         seconds=world.seconds,
-        live=world.figures,
+        live=_live(evidence),
     )
     write_document(run_dir / "ledger.jsonl", ledger)
     document = msgspec.json.format(msgspec.json.encode(report), indent=1)
@@ -84,18 +96,24 @@ def judge(run_dir: Path, in_parallel: bool = False) -> Report:
     return report
 
 
-def implicit(is_live: bool) -> tuple[Claim, ...]:
-    """What a run of a tier is judged by, first."""
+def implicit(is_live: bool, inherited: tuple[str, ...] = ()) -> tuple[Claim, ...]:
+    """What a run of a tier is judged by, first; `inherited` are the sites that have the archive of
+    the story before: those produce nothing, and lose nothing of it."""
+    archives = tuple(map(Kept, inherited))
+    claims = tuple(claim for claim in IMPLICIT if not (archives and claim == Produced()))
     if not is_live:
-        return IMPLICIT
-    return (*(claim for claim in IMPLICIT if claim != Repeats()), *OF_THE_MACHINE)
+        return (*claims, *archives)
+    lasting = (claim for claim in claims if claim != Repeats())
+    return (*lasting, *archives, KillsComplete(), *OF_THE_MACHINE)
 
 
 def _claims(evidence: Evidence) -> tuple[ClaimResult, ...]:
     if declined := evidence.world.declined:
-        said = f"A system under test does not do this scenario: {declined}."
+        said = printable(f"A system under test does not do this scenario: {declined}.")
         return (ClaimResult("declined", Verdict.SKIPPED, "", "", "", said),)
-    claims = (*implicit(evidence.world.is_live), *evidence.scenario.checks)
+    scenario = evidence.scenario
+    inherited = () if scenario.continues is None else tuple(site.name for site in scenario.sites)
+    claims = (*implicit(evidence.world.is_live, inherited), *scenario.checks)
     return tuple(result_of(claim, evidence) for claim in claims)
 
 
@@ -104,8 +122,22 @@ def result_of(claim: Claim, evidence: Evidence) -> ClaimResult:
     try:
         return claim.judge(evidence)
     except Exception as error:
-        said = f"The checker failed with {type(error).__name__}: {' '.join(str(error).split())}"
+        text = " ".join(str(error).split())
+        said = printable(f"The checker failed with {type(error).__name__}: {text}")
         return ClaimResult(claim.name, Verdict.UNDECIDED, "", "", "", said, harness_fault=True)
+
+
+def _live(evidence: Evidence) -> LiveFigures | None:
+    """What a live run says of its means, and how much of it was judged without excuse."""
+    figures = evidence.world.figures
+    if figures is None:
+        return None
+    from_ns, until_ns = evidence.world.judged_ns
+    return msgspec.structs.replace(
+        figures,
+        judged_s=round((until_ns - from_ns) / SECOND_NS, 1),
+        unexcused_s=round(evidence.unexcused_ns / SECOND_NS, 1),
+    )
 
 
 def _books(evidence: Evidence) -> tuple[LedgerSummary, bytes]:

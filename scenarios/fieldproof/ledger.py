@@ -254,8 +254,7 @@ class _Book:
 
     def _is_at_center(self, path: str, data: bytes) -> bool:
         """Whether the center's hour file has these bytes, even if they are no record any more."""
-        file = self._evidence.center_disk / path
-        return file.exists() and data in file.read_bytes()
+        return data in self._evidence.read(self._evidence.scenario.center.name, path)
 
     def _rows(self) -> Iterable[tuple[int, int]]:
         """Numbers of the records in the span, and the true times at which they ended."""
@@ -274,7 +273,8 @@ class _Book:
         cause = reason.cause if reason.excused else UNEXPLAINED
         by, at = self._repair(row) if fate == "restored" else ("", "")
         if fate == "restored" and not self._evidence.is_proven(self.site, row.timestamp_s):
-            self.unproven.append(f"{row.path}, offset {row.offset}")
+            odd = self._evidence.odd_provenance(self.site, row.timestamp_s)
+            self.unproven.append(f"{row.path}, offset {row.offset}" + (f" ({odd})" if odd else ""))
         self.units.append(
             Unit(
                 self.site,

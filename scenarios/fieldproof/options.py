@@ -45,6 +45,18 @@ class LiveOptions(Struct, frozen=True):
         )
 
 
+class Asked(Struct, frozen=True):
+    """How a run was asked for, beyond its scenario."""
+
+    tier: str
+    options: LiveOptions = LiveOptions()
+
+    def words(self, tiers: tuple[str, ...]) -> tuple[str, ...]:
+        """The command line's words that ask for the same again, of a scenario with these tiers."""
+        is_usual = self.tier == VIRTUAL and tiers[:1] == (VIRTUAL,)
+        return (*(() if is_usual else ("--tier", self.tier)), *self.options.words())
+
+
 def serial_ports(text: str) -> tuple[str, tuple[str, str]]:
     """The site and the devices of `SITE=INSTRUMENT_DEVICE:EDGE_DEVICE`, both absolute paths.
 

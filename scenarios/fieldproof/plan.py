@@ -75,6 +75,8 @@ def check(scenario: Scenario, tier: str = VIRTUAL) -> None:
     """Raise MalformedScenario where no world can be built of a scenario in a tier. Makes
     nothing."""
     validate(scenario)
+    if scenario.continues is not None:
+        check(scenario.continues)
     if sentence := misplaced(scenario, tier):
         raise MalformedScenario(sentence)
     begins_utc_ns = (scenario.starts_utc_s - scenario.lead_s) * SECOND_NS

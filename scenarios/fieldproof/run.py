@@ -10,12 +10,16 @@ A run has three phases, on the world's true time:
 
 The hours of the span are those that a site's own clock showed in it.
 
+A story that continues another is played after it: the run of that one lies in the folder `BEFORE`
+of the run directory, with the disks that this one begins with.
+
 Nothing is judged here; `world.json` says what the world knows of itself.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
@@ -23,11 +27,13 @@ from fieldproof.faults import DeadPreamplifier
 from fieldproof.inflict import Inflicted, Inflictor
 from fieldproof.oracle import trees, worldfile
 from fieldproof.plan import check, plan
-from fieldproof.scenario import BOOTED_S, Riometer, Scenario, Site, duration_s, to_json
+from fieldproof.rundir import BEFORE
+from fieldproof.scenario import BOOTED_S, Center, Riometer, Scenario, Site, duration_s, to_json
 from fieldproof.store import write_document
 from fieldproof.systems import Part, System
 from fieldproof.systems.reference import Reference
 from fieldproof_contract import SECOND_NS
+from fieldproof_simulators.engines.jobs import File
 from fieldproof_simulators.instruments.riometer import PreampDead, RateSegment
 from fieldproof_simulators.instruments.riometer import Riometer as Instrument
 from fieldproof_simulators.links.profiles import profile
@@ -44,6 +50,11 @@ PROGRESS_STEPS = 200
 OnProgress = Callable[[float, int], None]
 """Told the fraction done and the true time, ns."""
 
+Disks: TypeAlias = Mapping[str, Mapping[str, File]]
+"""By host and path: what is on the disks."""
+
+NOTHING: Disks = {}
+
 
 def run(
     scenario: Scenario,
@@ -57,17 +68,44 @@ def run(
     began = time.perf_counter()
     check(scenario)
     (run_dir / "scenario.json").write_bytes(to_json(scenario, seed))
-    staged = Stage(scenario, seed, run_dir, system or Reference())
+    system = system or Reference()
+    staged = Stage(scenario, seed, run_dir, system, before(scenario, seed, run_dir, system))
     staged.play(on_progress)
+    _conclude(staged, run_dir, began)
+
+
+def before(scenario: Scenario, seed: int, run_dir: Path, system: System | None = None) -> Disks:
+    """Let the story happen that the scenario continues, if it does, in a folder of the run
+    directory that it makes; what the disks then hold."""
+    story = scenario.continues
+    if story is None:
+        return {}
+    began = time.perf_counter()
+    asks = Center(story.center.name, story.center.address, reconciles=False)
+    story = msgspec.structs.replace(story, nodes=(*story.sites, asks))
+    folder = run_dir / BEFORE
+    folder.mkdir()
+    (folder / "scenario.json").write_bytes(to_json(story, seed))
+    staged = Stage(story, seed, folder, system or Reference())
+    staged.play(lambda fraction, true_ns: None)
+    disks = {name: host.files.all() for name, host in staged.world.hosts.items()}
+    _conclude(staged, folder, began)
+    return disks
+
+
+def _conclude(staged: "Stage", run_dir: Path, began: float) -> None:
+    """Store what a world was."""
     facts = staged.close()
     facts["seconds"] = round(time.perf_counter() - began, 3)
     write_document(run_dir / "world.json", msgspec.json.format(msgspec.json.encode(facts)))
 
 
 class Stage:
-    """A world built from a scenario, and its calendar."""
+    """A world built from a scenario, and its calendar. `begins` is on its disks already."""
 
-    def __init__(self, scenario: Scenario, seed: int, run_dir: Path, system: System) -> None:
+    def __init__(
+        self, scenario: Scenario, seed: int, run_dir: Path, system: System, begins: Disks = NOTHING
+    ) -> None:
         self.scenario = scenario
         self._seed = seed
         self._system = system
@@ -83,12 +121,15 @@ class Stage:
         profiles = {link.name: profile(link.profile) for link in scenario.links}
         instruments = {site.name: self._instruments(site, faults) for site in scenario.sites}
         # All that can be refused was: from here on there are files and a thread to be closed.
-        self.world = World(seed, begins_utc_ns, run_dir, system.purposes)
+        self.world = World(seed, begins_utc_ns, run_dir, system.purposes, system.draw)
         for name, asked in profiles.items():
             self.world.add_link(name, asked, self.to_ns)
         self._raise_center()
         for site in scenario.sites:
             self._raise_site(site, instruments[site.name])
+        for name, files in begins.items():
+            for path, file in files.items():
+                self.world.hosts[name].files.store(path, file)
         self._faults = Inflictor(self.world, scenario.center.name, faults)
 
     def play(self, on_progress: OnProgress) -> None:
@@ -197,9 +238,10 @@ class Stage:
         ) and all(edge.disk.size(path) is not None for path in filed if folder in path)
 
     def _judged_paths(self, edge: Host) -> list[str]:
-        """The hour files of every hour that the site's clock showed in the span."""
+        """The hour files of every hour that the site's clock showed in the span, or of the span of
+        the story before."""
         shown = edge.clock.shown(self.from_ns, self.to_ns)
-        hours = {
+        hours = set(self.scenario.inherited_hours) or {
             hour for first, last in shown for hour in range(first // HOUR_NS, -(-last // HOUR_NS))
         }
         return [trees.hour_path(edge.name, hour * HOUR_S) for hour in sorted(hours)]

@@ -2,7 +2,7 @@
 
 Everything is read when it is first asked for. What is large (the records of a site) is kept for one
 site at a time. A directory that is half-written or damaged is a ValueError of one sentence. What
-other files lie on a host's disk is nobody's business here.
+lies on a host's disk is its own doing, and never an error here (`oracle/foreign.py`).
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fieldproof.faults import MoveAddress
-from fieldproof.oracle import idx, log, trees, worldfile, xrio
+from fieldproof.oracle import foreign, idx, log, trees, worldfile, xrio
 from fieldproof.oracle.clock import SECOND_NS, Clock, Integers
 from fieldproof.oracle.locate import Archive
 from fieldproof.oracle.log import Log
@@ -21,6 +21,9 @@ from fieldproof.oracle.trees import ArrivalFile, HourFile
 from fieldproof.scenario import Riometer, Site, StatusMonitor, from_json
 
 HOUR_NS = 3600 * SECOND_NS
+
+BEFORE = "before"
+"""Where the run of the story lies that a scenario continues."""
 
 
 class SiteFiles(NamedTuple):
@@ -131,6 +134,14 @@ class RunDirectory:
         return self._sites_with(Riometer)
 
     @cached_property
+    def archive_sites(self) -> tuple[str, ...]:
+        """The names of the sites that have an archive: those with a riometer, and all where it is
+        that of the story before."""
+        if self.scenario.continues is None:
+            return self.riometer_sites
+        return tuple(site.name for site in self.scenario.sites)
+
+    @cached_property
     def status_sites(self) -> tuple[str, ...]:
         """The names of the sites that have a status monitor."""
         return self._sites_with(StatusMonitor)
@@ -145,6 +156,10 @@ class RunDirectory:
     def disk(self, host: str) -> Path:
         """Where a host's files are."""
         return self.run_dir / "disks" / host
+
+    def disk_before(self, host: str) -> Path:
+        """Where a host's files are as they were at the beginning, if a story went before."""
+        return self.run_dir / BEFORE / "disks" / host
 
     @property
     def center_disk(self) -> Path:
@@ -169,7 +184,10 @@ class RunDirectory:
     # --- archives ---
 
     def in_judged_hours(self, site: str, hour_utc_s: int) -> bool:
-        """Whether an hour of the site's own UTC shares an instant with the judged span."""
+        """Whether an hour of the site's own UTC shares an instant with the judged span; where the
+        scenario continues another, with the span of that one."""
+        if inherited := self.scenario.inherited_hours:
+            return hour_utc_s // 3600 in inherited
         from_ns = hour_utc_s * SECOND_NS
         ranges = self.clock(site).utc_ranges(*self.world.judged_ns)
         return any(first < from_ns + HOUR_NS and from_ns < last for first, last in ranges)
@@ -179,9 +197,13 @@ class RunDirectory:
         files = self.hour_files(host, site)
         return tuple(file for file in files if self.in_judged_hours(site, file.utc_s))
 
+    def content(self, host: str, path: str) -> bytes | None:
+        """The content of a file on a host's disk; None where there is none to be read."""
+        return foreign.content(self.disk(host), path)
+
     def read(self, host: str, path: str) -> bytes:
-        """The content of a file on a host's disk."""
-        return (self.disk(host) / path).read_bytes()
+        """The same; empty where there is none to be read."""
+        return self.content(host, path) or b""
 
     def _hour_files(self, host: str, site: str) -> tuple[HourFile, ...]:
         return trees.hour_files(self.disk(host), site)
@@ -218,7 +240,9 @@ class RunDirectory:
         sound = bytearray(data)
         for line in rotted:
             bit = line.number("bit")  # counted from `offset` on
-            sound[line.number("offset") + bit // 8] ^= 1 << bit % 8
+            place = line.number("offset") + bit // 8
+            if place < len(sound):  # it may have been cut off since
+                sound[place] ^= 1 << bit % 8
         return bytes(sound)
 
     # --- arrivals ---
@@ -243,7 +267,7 @@ class RunDirectory:
         for number, file in enumerate(arrivals.files):
             rows = np.flatnonzero(arrivals.file_of == number).tolist()
             path = f"{file.path}.dat"
-            data = (self.center_disk / path).read_bytes() if rows else b""
+            data = self.read(self.scenario.center.name, path) if rows else b""
             for row in rows:
                 offset = int(arrivals.offsets[row])
                 payload = data[offset : offset + int(arrivals.sizes[row])]
@@ -268,8 +292,7 @@ class RunDirectory:
 
     def index(self, file: ArrivalFile) -> idx.Index:
         """The index of an arrival file."""
-        path = self.center_disk / f"{file.path}.idx"
-        return idx.parse(path.read_bytes() if path.exists() else b"")
+        return idx.parse(self.read(self.scenario.center.name, f"{file.path}.idx"))
 
 
 def _content(path: Path) -> bytes | None:

@@ -3,6 +3,12 @@
 The value is all there is: its JSON (`to_json`, `from_json`, lossless) together with a seed repeats
 the run exactly. Nothing in it refers to a function, a file or the machine.
 
+What a center has to make whole takes a day to go wrong. So that a link, a method or a program can
+be tried on such a day in minutes, and for real, a scenario may continue another: that one is played
+first, in virtual time, with the same seed and a center that asks for nothing, and the hosts begin
+with its disks. They have no instruments, for what was measured is there already, and the hours that
+are judged are those of the other's span.
+
 A world starts `lead` before the span that the scenario judges and, after it, settles: faults are
 off, nodes are up, and edge and center must converge within `settles_within`.
 """
@@ -30,10 +36,15 @@ BOOTED_S = 60
 boot at their phase within the first minute. With a shorter lead, and in the live tier, all boot at
 once."""
 
-Reconcile: TypeAlias = Literal["repair", "http-range", "none"]
+Reconcile: TypeAlias = Literal["repair", "xdelta", "rsync", "http-range", "none"]
 RECONCILE = get_args(Reconcile)
-"""How a center makes a site's days whole: by our repair protocol, by fetching byte ranges of the
-edge's files over HTTP, or not at all."""
+"""How a center makes a site's days whole: by our repair protocol, with records or with deltas of
+xdelta3; by rsync; by fetching byte ranges of the edge's files over HTTP; or not at all."""
+
+PROGRAMS: dict[str, str] = {"xdelta": "xdelta3", "rsync": "rsync"}
+"""By the way to reconcile: the program that it takes, in either tier."""
+
+HOUR_S = 3600
 
 SCHEMA = "fieldproof-scenario/1"
 
@@ -97,6 +108,7 @@ class Scenario(Value, frozen=True):
     fidelity: str = "seconds"  # or "words": every A/D word crosses the line, as in the live tier
     settles_within: str = "30h"
     lead: str = f"{LEAD_S // 60}m"
+    continues: "Scenario | None" = None  # whose disks it begins with
 
     @property
     def sites(self) -> tuple[Site, ...]:
@@ -136,6 +148,14 @@ class Scenario(Value, frozen=True):
         """Seconds of true time by which every host was told to boot; faults may come from then
         on."""
         return min(self.lead_s, BOOTED_S)
+
+    @property
+    def inherited_hours(self) -> range:
+        """The hours since 1970 of the span of the story that it continues: what it is judged by."""
+        if self.continues is None:
+            return range(0)
+        first_s = self.continues.starts_utc_s
+        return range(first_s // HOUR_S, -(-(first_s + self.continues.lasts_s) // HOUR_S))
 
     def instant_s(self, when: str) -> float:
         """A fault's time as seconds from `starts`, by the calendar (leap seconds not counted)."""
@@ -186,7 +206,7 @@ def from_json(data: bytes, where: str) -> Capsule:
     """The capsule in `data`. Raises ValueError with one sentence that names `where`."""
     try:
         capsule = msgspec.json.decode(data, type=Capsule)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{where} is not a scenario capsule: {error}.") from None
     if capsule.schema != SCHEMA:
         raise ValueError(f"{where} has schema {capsule.schema!r}; this program reads {SCHEMA!r}.")

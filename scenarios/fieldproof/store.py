@@ -7,25 +7,33 @@ A run directory grows in three steps, each marked by a file that appears whole o
 `scenario.json` (started: it repeats the run), `world.json` (the world ran to its end),
 `verdict.json` (judged, so complete). A run without `world.json` is half-written: nothing can be
 said about it, and it stays on disk until somebody deletes it. The store deletes nothing and gives
-no name out twice.
+no name out twice. `asked.json` says how it was asked for. Whoever plays and judges a run holds a
+lock on its directory, which the kernel frees with the process: a run without `world.json` that is
+locked is in progress.
 """
 
 import difflib
+import fcntl
 import importlib.metadata
 import importlib.util
 import os
 import platform
 import re
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
 import msgspec
 
+from fieldproof.options import Asked
 from fieldproof.scenario import Capsule, Scenario, from_json, to_json
 from fieldproof.verdict import SCHEMA, Report
 
 ROOT_VARIABLE = "FIELDPROOF_RUNS"
 LATEST = "latest"
+ASKED = "asked.json"
 PACKAGES = (
     "fieldproof_contract",
     "fieldproof_reference",
@@ -44,9 +52,9 @@ class RunStore:
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or Path(os.environ.get(ROOT_VARIABLE) or "runs")
 
-    def new(self, scenario: Scenario, seed: int) -> Path:
-        """A fresh directory `<scenario>-NNNN` that holds the capsule, `versions.json` and nothing
-        else.
+    def new(self, scenario: Scenario, seed: int, asked: Asked | None = None) -> Path:
+        """A fresh directory `<scenario>-NNNN` that holds the capsule, `versions.json`, how it was
+        asked for, if that is said, and nothing else.
 
         Two programs that start at once get two directories. Raises StoreError where the root
         cannot be written."""
@@ -56,6 +64,8 @@ class RunStore:
             run_dir = self._claim(scenario.name)
             write_document(run_dir / "scenario.json", to_json(scenario, seed))
             write_document(run_dir / "versions.json", versions)
+            if asked is not None:
+                write_document(run_dir / ASKED, msgspec.json.encode(asked))
         except (FileExistsError, NotADirectoryError):
             raise self._no_folder() from None
         except OSError as error:
@@ -64,6 +74,17 @@ class RunStore:
                 f"name another folder with --runs or ${ROOT_VARIABLE}."
             ) from None
         return run_dir
+
+    @contextmanager
+    def holding(self, run_dir: Path) -> Iterator[None]:
+        """Meanwhile the run is in progress, and whoever opens it is told so."""
+        descriptor = _opened(run_dir)
+        with suppress(OSError):  # a file system without locks: nobody is told
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            os.close(descriptor)
 
     def complete(self, run_dir: Path) -> None:
         """Point `latest` at `run_dir`, which has just been judged, if it lies in this store."""
@@ -79,11 +100,16 @@ class RunStore:
 
         Its capsule can be read and its world reached its end. Raises StoreError otherwise."""
         run_dir = self._find(text)
-        read_capsule(run_dir)
+        scenario = read_capsule(run_dir).scenario
+        if _is_held(run_dir):
+            raise StoreError(
+                f"Run {run_dir} is in progress: somebody plays or judges it now; wait for its "
+                "report, or end it."
+            )
         if not (run_dir / "world.json").is_file():
             raise StoreError(
                 f"Run {run_dir} is half-written: it has no world.json, so its world never reached "
-                f"the end; start it again with `fieldproof run {run_dir / 'scenario.json'}`."
+                f"the end; start it again with `{_again(run_dir, scenario)}`."
             )
         return run_dir
 
@@ -140,6 +166,33 @@ def read_capsule(run_dir: Path) -> Capsule:
         raise StoreError(f"{path} cannot be read: {error.strerror}.") from None
     except ValueError as error:
         raise StoreError(str(error)) from None
+
+
+def _again(run_dir: Path, scenario: Scenario) -> str:
+    """The command that starts a run again from its capsule, as it was asked for."""
+    words = ["fieldproof", "run", str(run_dir / "scenario.json")]
+    with suppress(OSError, msgspec.DecodeError):
+        asked = msgspec.json.decode((run_dir / ASKED).read_bytes(), type=Asked)
+        words += asked.words(scenario.tiers)
+    return shlex.join(words)
+
+
+def _opened(run_dir: Path) -> int:
+    return os.open(run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _is_held(run_dir: Path) -> bool:
+    """Whether somebody else plays or judges this run."""
+    descriptor = _opened(run_dir)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def read_report(run_dir: Path) -> Report:

@@ -18,7 +18,7 @@ from fieldproof.faults import (
     Value,
 )
 from fieldproof.options import LIVE, TIERS, VIRTUAL
-from fieldproof.scenario import Scenario
+from fieldproof.scenario import PROGRAMS, Scenario
 
 ONLY_IN: dict[type[Value], tuple[str, str]] = {
     MoveAddress: (VIRTUAL, "the network of a live host is wired before it starts"),
@@ -55,14 +55,19 @@ def misplaced(scenario: Scenario, tier: str) -> str:
 def lacks(scenario: Scenario, tier: str) -> str:
     """What a scenario needs in a tier and this machine has not, in sentences; "" for nothing.
 
-    Nothing is needed for simulated time. What the machine has is asked once and remembered."""
-    if tier != LIVE:
+    Simulated time needs the programs alone that reconcile: those run for real there, too. What the
+    machine has is asked once and remembered."""
+    methods = {site.reconcile for site in scenario.sites if scenario.center.reconciles}
+    programs = [PROGRAMS[method] for method in sorted(methods & PROGRAMS.keys())]
+    if tier != LIVE and not programs:
         return ""
-    from fieldproof.live.probe import lacking  # it looks at the machine
+    from fieldproof.live.probe import lacking, missing  # they look at the machine
 
+    if tier != LIVE:
+        return missing(programs)
     kinds = {type(timed.fault) for timed in scenario.faults}
     implied = [need for kind, need in IMPLIED.items() if kind in kinds]
-    return lacking((*scenario.needs, *implied))
+    return lacking((*scenario.needs, *implied, *programs))
 
 
 def _wrong(part: Value, scenario: Scenario, tier: str) -> str:

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from fieldproof.console import describe
-from fieldproof.oracle import idx, trees
+from fieldproof.oracle import foreign, idx, trees
 from fieldproof.scenario import Scenario
 from fieldproof.store import StoreError, read_capsule
 
@@ -54,12 +54,14 @@ def fate(run_dir: Path, unit: str) -> Fate:
     path = trees.hour_path(site, first_s)
     disks = run_dir / "disks"
     at_edge, at_center = disks / site / path, disks / scenario.center.name / path
-    record = _find(at_edge, site, first_s) or _find(at_center, site, first_s)
+    places = (_find(run_dir, path, site, first_s) for path in (at_edge, at_center))
+    record = next(filter(None, places), None)
     if record is None:
         judged = tuple(_judged(run_dir, site, first_s, "", scenario))
         if judged:
             return Fate(unit, 0, "", judged)
-        raise StoreError(f"Run {run_dir} holds no record {unit}.{_nearest(at_edge, site, first_s)}")
+        near = _nearest(run_dir, at_edge, site, first_s)
+        raise StoreError(f"Run {run_dir} holds no record {unit}.{near}")
     digest = sha256(record).hexdigest()
     steps = (
         Step("sampled", _utc(first_s * SECOND_NS), site, "first sample, by the site's clock"),
@@ -102,9 +104,9 @@ def _headers(site: str, timestamp: bytes) -> re.Pattern[bytes]:
     return re.compile(rb"XRIO(?i:%b)0.{3}(%b)(..)" % (site.encode(), timestamp), re.DOTALL)
 
 
-def _find(path: Path, site: str, first_s: int) -> bytes | None:
+def _find(run_dir: Path, path: Path, site: str, first_s: int) -> bytes | None:
     """The record of an hour file that begins at `first_s`."""
-    data = path.read_bytes() if path.exists() else b""
+    data = _held(run_dir, path)
     match = _headers(site, re.escape(first_s.to_bytes(4, "little"))).search(data)
     if match is None:
         return None
@@ -112,9 +114,9 @@ def _find(path: Path, site: str, first_s: int) -> bytes | None:
     return data[match.start() : match.start() + size]
 
 
-def _nearest(path: Path, site: str, first_s: int) -> str:
+def _nearest(run_dir: Path, path: Path, site: str, first_s: int) -> str:
     """A hint at the record of the same hour that begins nearest."""
-    data = path.read_bytes() if path.exists() else b""
+    data = _held(run_dir, path)
     found = [int.from_bytes(match[1], "little") for match in _headers(site, b"....").finditer(data)]
     if not found:
         return ""
@@ -122,8 +124,13 @@ def _nearest(path: Path, site: str, first_s: int) -> str:
     return f" The nearest is {site}:{_utc(nearest_s * SECOND_NS)[:19]}."
 
 
+def _held(run_dir: Path, path: Path) -> bytes:
+    """What a file of a host's disk holds; empty where there is nothing to be read."""
+    return foreign.content(run_dir, path.relative_to(run_dir).as_posix()) or b""
+
+
 def _holds(run_dir: Path, path: Path, record: bytes, what: str) -> Iterator[Step]:
-    if path.exists() and (at := path.read_bytes().find(record)) >= 0:
+    if (at := _held(run_dir, path).find(record)) >= 0:
         yield Step(what, "", str(path.relative_to(run_dir)), f"at byte {at}")
 
 
@@ -154,9 +161,10 @@ def _arrived(run_dir: Path, center: Path, record: bytes) -> Iterator[Step]:
     for file in trees.arrival_files(center):
         data = center / f"{file.path}.dat"
         index = center / f"{file.path}.idx"
-        if not (data.exists() and index.exists() and record in (content := data.read_bytes())):
+        content = _held(run_dir, data)
+        if record not in content:
             continue
-        for entry in idx.parse(index.read_bytes()).entries:
+        for entry in idx.parse(_held(run_dir, index)).entries:
             if content[entry.offset : entry.offset + entry.size] == record:
                 where = f"{data.relative_to(run_dir)}"
                 detail = f"at byte {entry.offset}, from {entry.source}"
@@ -167,12 +175,15 @@ def _restored(run_dir: Path, center: Path, site: str, first_s: int) -> Iterator[
     """The repairs that brought the stretch of the day in which the record lies."""
     day_s, second = first_s // DAY_S * DAY_S, first_s % DAY_S
     path = center / f"provenance/{_utc(day_s * SECOND_NS)[:10].replace('-', '/')}/{site}.jsonl"
-    lines = path.read_bytes().splitlines() if path.exists() else []
-    for line in lines:
-        note = msgspec.json.decode(line)
-        if note["what"] == "restored" and note["after_s"] < second < note["before_s"]:
-            detail = f"by a repair that brought {note['bytes']} B"
-            yield Step("restored", _utc(note["utc_ns"]), str(path.relative_to(run_dir)), detail)
+    for note in foreign.notes(_held(run_dir, path)).lines:
+        after_s, before_s = (foreign.number(note.get(key)) for key in ("after_s", "before_s"))
+        if note.get("what") != "restored" or after_s is None or before_s is None:
+            continue
+        if after_s < second < before_s:
+            size, utc_ns = note.get("bytes"), note.get("utc_ns")
+            detail = f"by a repair that brought {size if isinstance(size, int) else '?'} B"
+            when = _utc(utc_ns) if isinstance(utc_ns, int) and 0 <= utc_ns < 2**63 else ""
+            yield Step("restored", when, str(path.relative_to(run_dir)), detail)
 
 
 def _judged(run_dir: Path, site: str, first_s: int, sha: str, scenario: Scenario) -> Iterator[Step]:

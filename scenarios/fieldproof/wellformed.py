@@ -12,6 +12,7 @@ from ipaddress import IPv4Address
 
 from fieldproof.checks import Check
 from fieldproof.checks.identity import Identical
+from fieldproof.checks.kept import Kept
 from fieldproof.faults import (
     LASTING,
     PACKET_SPOOFS,
@@ -32,7 +33,7 @@ from fieldproof.faults import (
     Timed,
     Value,
 )
-from fieldproof.options import TIERS
+from fieldproof.options import TIERS, VIRTUAL
 from fieldproof.scenario import (
     RECONCILE,
     Center,
@@ -88,6 +89,7 @@ def validate(scenario: Scenario) -> None:
     _validate_numbers(scenario)
     try:
         _validate_span(scenario)
+        _validate_continued(scenario)
         for timed in scenario.faults:
             _validate_times(scenario, timed)
     except MalformedScenario:
@@ -139,6 +141,33 @@ def _validate_nodes(scenario: Scenario) -> None:
     if scenario.fidelity not in ("seconds", "words"):
         raise MalformedScenario(
             f"Fidelity {scenario.fidelity!r} of {name} is neither seconds nor words."
+        )
+
+
+def _validate_continued(scenario: Scenario) -> None:
+    """Whether the story that a scenario continues is one that leaves it its disks."""
+    story, name = scenario.continues, scenario.name
+    if story is None:
+        return
+    if story.continues is not None:
+        raise MalformedScenario(f"Scenario {name} continues one that continues another.")
+    validate(story)
+    if VIRTUAL not in story.tiers:
+        raise MalformedScenario(f"Scenario {name} continues one that is not for virtual time.")
+    if sorted(node.name for node in scenario.nodes) != sorted(node.name for node in story.nodes):
+        raise MalformedScenario(f"Scenario {name} has other hosts than the one that it continues.")
+    if scenario.center.name != story.center.name:
+        raise MalformedScenario(f"Scenario {name} has another center than the one it continues.")
+    if any(site.instruments for site in scenario.sites):
+        raise MalformedScenario(
+            f"Scenario {name} continues another and has instruments: their samples would be told "
+            "from nothing that is there already."
+        )
+    ends_s = story.starts_utc_s + story.lasts_s + story.tail_s
+    if scenario.starts_utc_s - scenario.lead_s < ends_s:
+        raise MalformedScenario(
+            f"Scenario {name} begins before the one ends that it continues: let it start "
+            f"{(ends_s - scenario.starts_utc_s + scenario.lead_s) // 60 + 1} minutes later."
         )
 
 
@@ -263,12 +292,15 @@ def _validate_claim(scenario: Scenario, claim: Check) -> None:
         for site in scenario.sites
         if any(isinstance(instrument, Riometer) for instrument in site.instruments)
     )
+    inherit = () if scenario.continues is None else tuple(site.name for site in scenario.sites)
     if isinstance(claim, Identical):
         if claim.to not in ("edges", "oracle"):
-            _validate_choice(whose, "site", claim.to, sites)
+            _validate_choice(whose, "site", claim.to, sites or inherit)
         elif claim.to == "oracle" and claim.left != "*":
             _validate_choice(whose, "site", claim.left, sites)
-    if hasattr(claim, "site"):
+    if isinstance(claim, Kept):
+        _validate_choice(whose, "site", claim.site, inherit)
+    elif hasattr(claim, "site"):
         _validate_choice(whose, "site", claim.site, sites)
     if hasattr(claim, "link"):
         _validate_choice(whose, "link", claim.link, tuple(link.name for link in scenario.links))

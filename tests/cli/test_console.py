@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fieldproof.console import EFFECTS, WIDTH, describe, render, render_list
+from fieldproof.console import EFFECTS, EVIDENCE, WIDTH, describe, render, render_list
 from fieldproof.faults import (
     CenterDown,
     ClockStep,
@@ -288,6 +288,45 @@ def test_a_live_report_shows_what_was_achieved(run_dir: Path):
     assert rows == [row for row in text.splitlines() if row in rows]
     assert "means" not in render(PASSED, DAY, run_dir, colour=False)
     assert [] == [line for line in text.splitlines() if len(line) > WIDTH and "wc -l" not in line]
+
+
+def test_the_time_without_excuse_has_a_row(run_dir: Path):
+    """A live report says how much of the span nothing could excuse."""
+    live = msgspec.structs.replace(LIVE, judged_s=105.0, unexcused_s=62.34)
+    report = msgspec.structs.replace(PASSED, tier="live", live=live)
+    row = "  judged    without excuse: 62.3 s of 105.0 s; a fault or a start may excuse the rest"
+    assert row in render(report, DAY, run_dir, colour=False).splitlines()
+
+
+def test_other_packets_are_explained(run_dir: Path):
+    """Nobody has to wonder what `other` is."""
+    report = msgspec.structs.replace(PASSED, wire=(Wire("vsat", "other", 56, 1),))
+    text = render(report, DAY, run_dir, colour=False)
+    assert "1 packets   vsat, other (ICMP and the like: no port of ours)" in text
+
+
+def test_all_of_the_evidence_is_folded_between_words(run_dir: Path):
+    """Names of files stay whole, and no row is wider than the report."""
+    for name in EVIDENCE:
+        (run_dir / name).touch()
+    rows = render(PASSED, DAY, run_dir, colour=False).splitlines()
+    first = rows.index("  evidence  runs/three-lost-packets-0007/") + 1
+    last = next(number for number, row in enumerate(rows) if row.startswith("  look at"))
+    assert [] == [row for row in rows[first:last] if len(row) > WIDTH]
+    names = " ".join(rows[first:last]).split()
+    assert list(EVIDENCE) == [name.removesuffix("/") for name in names]
+
+
+def test_figures_of_links_are_not_broken_at_hyphens(run_dir: Path):
+    """A tolerance such as +-20 is one word."""
+    links = tuple(
+        msgspec.structs.replace(LIVE.links[0], link="v" * length, late_p99_ms=99.0)
+        for length in range(4, 70)
+    )
+    for link in links:
+        live = msgspec.structs.replace(LIVE, links=(link,))
+        report = msgspec.structs.replace(PASSED, tier="live", live=live)
+        assert "+-20" in render(report, DAY, run_dir, colour=False)
 
 
 def test_a_skipped_report_says_so(run_dir: Path):

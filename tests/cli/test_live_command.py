@@ -5,6 +5,7 @@ The stage, its view, the machine's probe and the judge are stand-ins.
 
 import contextlib
 import json
+import os
 import shlex
 import sys
 import types
@@ -16,6 +17,18 @@ import pytest
 from fieldproof import catalog
 from fieldproof.arguments import command, live_options, parser
 from fieldproof.cli import ACTS, main
+from fieldproof.faults import (
+    BurstLoss,
+    Cooked,
+    DropBytes,
+    Garble,
+    Lose,
+    Stall,
+    Unplug,
+    XonXoff,
+    at,
+)
+from fieldproof.live.devices import refused
 from fieldproof.options import LiveOptions
 from fieldproof.scenario import Center, Link, Scenario, Site, from_json
 from fieldproof.store import write_document
@@ -47,6 +60,7 @@ class StandIn:
         self.asked = []  # what live runs were asked for
         self.outcome: BaseException | None = None
         self.lacking = ""
+        self.refused = ""
         self.claim = PASSED
 
     def run_live(self, scenario, seed, run_dir, options, on_status):
@@ -96,13 +110,17 @@ def stage(tmp_path, monkeypatch):
     """The stand-in, one story, and an empty current folder."""
     stand_in = StandIn()
     modules = {
+        "fieldproof.live.devices": {"refused": lambda scenario, serial: stand_in.refused},
         "fieldproof.run": {"run": stand_in.run},
         "fieldproof.judge": {"judge": stand_in.judge},
         "fieldproof.catalog.two_minutes": {"SCENARIO": MINUTES},
         "fieldproof.live.run": {"run": stand_in.run_live},
         "fieldproof.live.messages": {"NotHere": NotHere},
         "fieldproof.live.view": {"watch_live": watch_live},
-        "fieldproof.live.probe": {"lacking": lambda needs: stand_in.lacking},
+        "fieldproof.live.probe": {
+            "lacking": lambda needs: stand_in.lacking,
+            "missing": lambda programs: "",
+        },
     }
     for name, contents in modules.items():
         module = types.ModuleType(name)
@@ -183,7 +201,6 @@ def test_what_is_asked_of_a_live_run_reaches_it(stage, capsys):
     [
         (["--edge", ""], "argument --edge: Command '' has no word: name a program and its"),
         (["--edge", "a 'b"], 'argument --edge: Command "a \'b" cannot be split into words:'),
-        (["--edge", "no-such-program x"], "argument --edge: no-such-program is no program that"),
         (["--edge", "no-such-program x"], "argument --edge: no-such-program is no program that"),
         (["--backend", "pigeon"], "argument --backend: invalid choice: 'pigeon'"),
         (["--isolate", "yes"], "argument --isolate: invalid choice: 'yes'"),
@@ -277,3 +294,127 @@ def test_doctor_is_asked(monkeypatch, capsys):
     monkeypatch.setattr("fieldproof.live.doctor", module, raising=False)
     assert 69 == main(["doctor", "--json"])
     assert [True] == asked
+
+
+# --- serial devices -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def terminals():
+    """The paths of two terminals that are no pair."""
+    ends = [os.openpty() for _ in range(2)]
+    yield tuple(os.ttyname(theirs) for _, theirs in ends)
+    for end in ends:
+        for descriptor in end:
+            os.close(descriptor)
+
+
+def test_devices_that_are_refused_end_before_anything_starts(stage, capsys):
+    """What the machine says of them is the one sentence, and the code is that of the user's."""
+    stage.refused = "The serial device /dev/a is none."
+    assert 4 == main(["run", "two-minutes", "--serial", "daws=/dev/a:/dev/b"])
+    assert stage.refused == told(capsys)
+    assert ([], False) == (stage.asked, Path("runs").exists())
+
+
+def test_two_terminals_are_fine(terminals):
+    """They exist, can be opened, and are two."""
+    assert "" == refused(MINUTES, {"daws": terminals})
+
+
+def test_what_is_no_terminal_is_refused(terminals, tmp_path):
+    """A device that is missing, a file, a folder, a device of another kind, and one that stands
+    for both ends are named with their site."""
+    one, other = terminals
+    (tmp_path / "file").write_text("")
+    os.mkfifo(tmp_path / "fifo")
+    for path, why in (
+        ("/dev/no-such-port", "cannot be opened (No such file or directory): name one that can."),
+        ("/dev/null", "is no terminal: name one, such as /dev/ttyUSB0."),
+        (str(tmp_path), "is no device: name a terminal, such as /dev/ttyUSB0."),
+        (str(tmp_path / "file"), "is no device: name a terminal, such as /dev/ttyUSB0."),
+        (str(tmp_path / "fifo"), "is no device: name a terminal, such as /dev/ttyUSB0."),
+        (str(tmp_path / "file/x"), "cannot be opened (Not a directory): name one that can."),
+    ):
+        said = f"The serial device {path} that --serial names for daws {why}"
+        assert said == refused(MINUTES, {"daws": (one, path)})
+        assert said == refused(MINUTES, {"daws": (path, other)})
+    (tmp_path / "link").symlink_to(one)
+    said = refused(MINUTES, {"daws": (one, str(tmp_path / "link"))})
+    assert said.endswith("for daws are one serial device: a line needs two.")
+
+
+@pytest.mark.parametrize("fault", [Unplug("daws"), Cooked("daws"), XonXoff("daws")])
+def test_what_only_a_pseudo_terminal_can_play_is_refused(terminals, fault):
+    """Nobody can pull a real cable from here; the sentence names fault, site and way out."""
+    scenario = msgspec.structs.replace(
+        MINUTES, faults=(at("23:59:30", fault, until="23:59:40"), at("23:59:50", Lose("vsat")))
+    )
+    kind = type(fault).__name__
+    assert (
+        f"{kind} at 23:59:30 cannot be played on the real serial devices of daws, only on a pair "
+        f"of pseudo-terminals: leave --serial daws=... out, or take a scenario without {kind}."
+    ) == refused(scenario, {"daws": terminals})
+    assert "" == refused(scenario, {"gill": terminals})
+
+
+def test_what_a_sender_does_can_be_played_on_a_real_line(terminals):
+    """Lost, bent and withheld bytes are the instrument's doing."""
+    faults = (
+        at("23:59:30", Garble("daws"), until="23:59:40"),
+        at("23:59:30", Stall("daws"), until="23:59:40"),
+        at("23:59:50", DropBytes("daws")),
+        at("23:59:55", BurstLoss("daws")),
+    )
+    scenario = msgspec.structs.replace(MINUTES, faults=faults)
+    assert "" == refused(scenario, {"daws": terminals})
+
+
+# --- runs that are not over -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", ["check", "show"])
+def test_a_run_in_progress_says_so(stage, capsys, verb):
+    """Whoever looks at it meanwhile is told to wait, and it goes on unharmed."""
+    codes = []
+    run_live = stage.run_live
+
+    def look(*asked):
+        codes.append(main([verb, "two-minutes-0001"]))
+        run_live(*asked)
+
+    vars(sys.modules["fieldproof.live.run"])["run"] = look
+    assert 0 == main(["run", "two-minutes", "--quiet"])
+    assert [4] == codes
+    assert (
+        "fieldproof: Run runs/two-minutes-0001 is in progress: somebody plays or judges it now; "
+        "wait for its report, or end it.\n" == capsys.readouterr().err
+    )
+    assert 0 == main([verb, "two-minutes-0001", "--json"])
+
+
+@pytest.mark.parametrize("outcome", [KeyboardInterrupt(), RuntimeError("the stage broke")])
+def test_a_run_that_was_broken_off_is_repeated_as_it_was_asked_for(stage, capsys, outcome):
+    """The command that starts it again has every option of the live tier."""
+    stage.outcome = outcome
+    words = [word for pair in SAID for word in pair]
+    assert 0 != main(["run", "two-minutes", "--seed", "7", "--quiet", *words])
+    capsys.readouterr()
+    assert 4 == main(["check", "two-minutes-0001"])
+    program, *again = shlex.split(told(capsys).partition("`")[2].partition("`")[0])
+    assert "fieldproof" == program
+    asked = parser(ACTS).parse_args(again)
+    assert (["runs/two-minutes-0001/scenario.json"], "live") == (asked.scenarios, asked.tier)
+    assert stage.asked[0][2] == live_options(asked)
+    stage.outcome = None
+    assert 0 == main([*again, "--quiet"])
+    assert stage.asked[0] == stage.asked[1]
+
+
+def test_a_virtual_run_of_a_live_story_is_repeated_in_virtual_time(stage, capsys):
+    """The tier is said where it is not the scenario's first."""
+    stage.outcome = KeyboardInterrupt()
+    assert 2 == main(["run", "two-minutes", "--tier", "virtual", "--quiet"])
+    capsys.readouterr()
+    assert 4 == main(["check", "two-minutes-0001"])
+    assert told(capsys).endswith("runs/two-minutes-0001/scenario.json --tier virtual`.")

@@ -180,3 +180,16 @@ def test_a_unit_that_is_not_there(run_dir: Path, unit: str, sentence: str):
     with pytest.raises(StoreError) as caught:
         fate(run_dir, unit)
     assert sentence.format(run=run_dir) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "line", [b"{", b"[]", b"9" * 5000, b'{"what": "restored", "after_s": 0, "before_s": 86400}']
+)
+def test_an_odd_provenance_stops_nobody(run_dir: Path, line: bytes):
+    """What a center notes of its repairs is its own: the other steps are told all the same."""
+    notes = (run_dir / NOTES).read_bytes()
+    (run_dir / NOTES).write_bytes(line + b"\n" + notes + b'{"what": "rest')
+    steps = fate(run_dir, "daws:2006-01-17T16:23:05").steps
+    assert ["sampled", "archived", "lost", "restored", "filed"] == list(
+        dict.fromkeys(step.what for step in steps)
+    )

@@ -15,6 +15,7 @@ from fieldproof.checks import (
     raw_untouched,
 )
 from fieldproof.evidence import Evidence
+from fieldproof.faults import Outage, at
 from fieldproof.judge import judge
 from fieldproof.verdict import Exit, Verdict
 
@@ -25,6 +26,7 @@ IMPLICIT = [
     "faults_fired",
     "nodes_lived",
     "produced",
+    "kills_complete",
     "on_time",
     "link_on_target",
     "lines_on_time",
@@ -202,22 +204,53 @@ def test_wrong_times_on_a_machine_with_a_hiccup_are_undecided(live, kit):
     assert {ORACLE: "undecided"} == verdicts(live)
 
 
+def measured(live, where, ms):
+    """The figures say that a line or the machine was once this late."""
+    if where == "machine":
+        live.more["machine"]["wake_max_ms"] = ms
+    for line in live.more["lines"]:
+        if line["site"] == where:
+            line["late_max_ms"] = ms
+
+
 @pytest.mark.parametrize(
-    ("at", "where", "ms", "excused"),
+    ("at", "where", "ms", "verdict"),
     [
-        ("16:10:05", "daws", 260, True),
-        ("16:10:05", "machine", 260, True),
-        ("16:10:05", "gill", 260, False),
-        ("16:20:00", "daws", 260, False),
-        ("16:10:05", "daws", 110, False),
+        ("16:10:05", "daws", 260, None),
+        ("16:10:05", "machine", 260, None),
+        ("16:10:05", "gill", 260, "fail"),
+        ("16:20:00", "daws", 260, "undecided"),  # it was as late once, but not then
+        ("16:10:05", "daws", 110, "fail"),
     ],
 )
-def test_a_hiccup_that_the_log_has_excuses_as_much(live, kit, at, where, ms, excused):
+def test_a_hiccup_that_the_log_has_excuses_as_much(live, kit, at, where, ms, verdict):
     """Labels may be off where the log says that the line or the machine was late, by as much."""
     live.checks = (identical("*", to="oracle"),)
     late_labels(live, kit, -0.3)
+    measured(live, where, float(ms))
     live.note(kit.clock_s(at) * kit.S, where, "late", ms=ms)
-    assert ({} if excused else {ORACLE: "fail"}) == verdicts(live)
+    assert ({ORACLE: verdict} if verdict else {}) == verdicts(live)
+
+
+@pytest.mark.parametrize("where", ["daws", "machine"])
+@pytest.mark.parametrize(
+    ("at", "ms"), [("16:10:05", 260), ("16:10:05", 10**12), ("16:50:00", 10**7), ("16:10:05", -1)]
+)
+def test_a_hiccup_that_nobody_measured_excuses_nothing(live, kit, at, where, ms):
+    """A late fact, however huge, excuses no more than the latest that its place ever was."""
+    live.checks = (identical("*", to="oracle"),)
+    late_labels(live, kit, -0.3)
+    live.note(kit.clock_s(at) * kit.S, where, "late", ms=ms)
+    assert {ORACLE: "fail"} == verdicts(live)
+
+
+def test_a_hiccup_without_figures_excuses_nothing(live, kit):
+    """Where the run does not say how late the machine was, its word for it counts for nothing."""
+    live.checks = (identical("*", to="oracle"),)
+    late_labels(live, kit, -0.3)
+    live.more["machine"] = None
+    live.note(kit.clock_s("16:10:05") * kit.S, "machine", "late", ms=260)
+    assert "pass" != verdicts(live).get(ORACLE, "pass")
 
 
 def test_wrong_values_fail_on_any_machine(live):
@@ -267,6 +300,57 @@ def test_a_system_that_ended_by_itself_fails_nodes_lived(live, kit, how):
     report = judge(live.write())
     (claim,) = [claim for claim in report.claims if claim.verdict is not Verdict.PASS]
     assert ("nodes_lived", f"First: daws {how}.") == (claim.name, claim.detail)
+
+
+def test_what_outlived_a_kill_fails_kills_complete(live, kit):
+    """A host of which a process lives on was not killed: who, when and which are named."""
+    when = kit.clock_s("16:40:20") * kit.S
+    live.note(when, "daws", "host down", cause="kill", fault=2)
+    live.note(when + 3_000_000, "daws", "survived", pids="4711, 4712")
+    report = judge(live.write())
+    (claim,) = [claim for claim in report.claims if claim.verdict is not Verdict.PASS]
+    assert ("kills_complete", 1) == (claim.name, claim.measured)
+    assert (
+        "First: daws was killed (kill) at 2006-01-17T16:40:20Z, and processes of it lived on: "
+        "4711, 4712." == claim.detail
+    )
+    assert Exit.FAIL == report.exit
+
+
+@pytest.mark.parametrize("pids", [None, 7, [1, 2]])
+def test_a_survivor_of_an_end_that_was_no_fault_fails_too(live, kit, pids):
+    """Whatever ended the host, and however the survivors are noted."""
+    live.note(kit.clock_s("17:10:00") * kit.S, "gill", "survived", pids=pids)
+    (claim,) = [claim for claim in judge(live.write()).claims if claim.name == "kills_complete"]
+    assert Verdict.FAIL is claim.verdict
+    assert claim.detail.startswith("First: gill was ended at 2006-01-17T17:10:00Z, and processes")
+
+
+def test_words_of_a_survivor_are_no_fact(live, kit):
+    """A system that says that it survived has said so."""
+    live.say(kit.clock_s("16:40:20") * kit.S, "daws/filing", "survived", pids="1")
+    assert {} == verdicts(live)
+
+
+def test_the_time_without_excuse_is_told(live, kit):
+    """Of the hour: less the first start, the kill with what is lost around it, and the center's
+    five minutes, each with what is given at its ends."""
+    figures = judge(live.write()).live
+    edge_s, startup_s = 1.1, 5.0
+    killed_s = 60 + 10 + 2 * edge_s + startup_s
+    down_s = 300 + 2 * edge_s + startup_s
+    assert 3600.0 == figures.judged_s
+    assert figures.unexcused_s == pytest.approx(3600 - killed_s - down_s, abs=0.11)
+
+
+def test_an_outage_is_time_with_an_excuse(live, kit):
+    """A dark link excuses what entered it, as long as it was dark."""
+    plain = judge(live.write()).live.unexcused_s
+    live.faults += (at("16:50", Outage("vsat"), until="16:51"),)
+    live.fired.append(1)
+    times = [(kit.clock_s(text) - kit.BEGINS_S) * kit.S for text in ("16:50:00", "16:51:00")]
+    live.more["struck_ns"].append(times)
+    assert judge(live.write()).live.unexcused_s == pytest.approx(plain - 60.5, abs=0.11)
 
 
 def test_what_met_a_center_that_was_down_is_excused_by_its_window_alone(live, kit):

@@ -36,6 +36,9 @@ UP_S = 60.0
 MOST_S = 540.0
 """How long a run may take to come up, and to end."""
 
+HEARS = ("env", "--default-signal=INT")
+"""Whoever runs the tests in the background has us ignore SIGINT, and our children after us."""
+
 PYTHON = sys.executable
 FOLDER = "{folder}"
 
@@ -211,7 +214,7 @@ class Theatre:
             if self._is_closed:
                 raise RuntimeError(f"{job.name} was not begun: the tests are over.")
             command = subprocess.Popen(
-                ["setpriv", *job.before, "--pdeathsig", "KILL", *job.program(), *words],
+                [*HEARS, "setpriv", *job.before, "--pdeathsig", "KILL", *job.program(), *words],
                 cwd=folder,
                 env={**os.environ, **told},
                 stdin=subprocess.DEVNULL,

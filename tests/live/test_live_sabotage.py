@@ -37,7 +37,7 @@ def judged_without(claim, run_dir, monkeypatch):
     implicit = tuple(each for each in judging.implicit(True) if each != claim)
     made = len(judging.implicit(True)) + len(capsule.scenario.checks)
     assert made == len(implicit) + len(checks) + 1
-    monkeypatch.setattr(judging, "implicit", lambda is_live: implicit)
+    monkeypatch.setattr(judging, "implicit", lambda *of: implicit)
     return judging.judge(run_dir)
 
 

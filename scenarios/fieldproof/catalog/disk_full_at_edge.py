@@ -16,7 +16,7 @@ SCENARIO = Scenario(
     faults=(at("23:59:35", DiskFull("daws"), until="+1d00:00:05"),),
     checks=(
         sometimes("disk full", "daws"),
-        sometimes("effect failed", "daws/filing"),
+        sometimes("no room", "daws", at_least=2),
         identical("center", to="daws"),
         identical("daws", to="oracle"),
         accounted(),

@@ -16,6 +16,7 @@ from fieldproof.checks.figures import (
     WireBytes,
 )
 from fieldproof.checks.identity import Identical
+from fieldproof.checks.kept import Kept
 from fieldproof.checks.losses import Declared
 from fieldproof.checks.raw import RawUntouched, ReceivedDaily
 from fieldproof.checks.world import Sometimes, StrangersIgnored
@@ -28,6 +29,7 @@ __all__ = [
     "declared",
     "identical",
     "in_order",
+    "kept",
     "latency",
     "link_delay",
     "lost_exactly",
@@ -56,6 +58,7 @@ Check = (
     | ArchiveBytes
     | Declared
     | LinkDelay
+    | Kept
 )
 """Every claim that a scenario can make."""
 
@@ -74,3 +77,4 @@ split_recovered = SplitRecovered
 archive_bytes = ArchiveBytes
 declared = Declared
 link_delay = LinkDelay
+kept = Kept

@@ -29,7 +29,7 @@ def result(
 ) -> ClaimResult:
     """The verdict on a claim; `detail` is one sentence."""
     verdict = Verdict.PASS if holds else Verdict.FAIL
-    return ClaimResult(claim.name, verdict, limit, measured, unit, detail)
+    return ClaimResult(claim.name, verdict, limit, measured, unit, printable(detail))
 
 
 def undecided(
@@ -41,4 +41,15 @@ def undecided(
 ) -> ClaimResult:
     """A claim that cannot be judged because the machine was not good enough; `detail` is one
     sentence. Nothing is wrong with the harness: the run may be tried again."""
-    return ClaimResult(claim.name, Verdict.UNDECIDED, limit, measured, unit, detail)
+    return ClaimResult(claim.name, Verdict.UNDECIDED, limit, measured, unit, printable(detail))
+
+
+MOST_DETAIL = 2000
+"""Characters."""
+
+
+def printable(text: str) -> str:
+    """A sentence that may quote what a system wrote or named: nothing in it moves a terminal, is no
+    Unicode, or makes a report long."""
+    cut = text if len(text) <= MOST_DETAIL else f"{text[:MOST_DETAIL]}…"
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in cut)

@@ -51,7 +51,7 @@ class Accounted(Value, frozen=True, tag="accounted"):
         return result(self, not said, 0, size, "B unexplained", said)
 
 
-_ASKING = ("repair", "http")
+_ASKING = ("repair", "http", "rsync")
 """Purposes of packets by which a center comes by what it lacks."""
 
 

@@ -214,7 +214,11 @@ def _told(evidence: "Evidence", site: str) -> Split:
     due: list[tuple[int, str, bool]] = []  # (when, site, whether it came)
     sites = evidence.riometer_sites
     for name in sites:
-        came_ns = sorted(evidence.arrivals(name, TELEMETRY_PORT).utc_ns.tolist())
+        came_ns = sorted(
+            came_ns
+            for came_ns in evidence.arrivals(name, TELEMETRY_PORT).utc_ns.tolist()
+            if from_ns - _DAY_NS < came_ns < until_ns + _DAY_NS
+        )
         due += ((when, name, came) for when, came in _slots(came_ns, from_ns, until_ns))
     due.sort()
     split: Split = Counter()

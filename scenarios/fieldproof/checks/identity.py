@@ -35,6 +35,7 @@ _WHATS = {
     "header": "records with a wrong rate or spare",
     "order": "records before an earlier one",
     "rounding": "sites that round differently",
+    "unreadable": "files that cannot be read",
 }
 
 
@@ -69,7 +70,7 @@ class Identical(Value, frozen=True, tag="identical"):
         if self.to == "oracle":
             return self._by_samples(evidence)
         everywhere = self.to == "edges"
-        sites = evidence.riometer_sites if everywhere else (evidence.site(self.to).name,)
+        sites = evidence.archive_sites if everywhere else (evidence.site(self.to).name,)
         return self._by_files(evidence, sites)
 
     # --- center and edge ---
@@ -131,7 +132,11 @@ def _differences(evidence: "Evidence", site: str) -> Iterator[str]:
         elif path not in ours:
             yield f"{path} is at {center} but not at {site}"
         else:
-            yield _difference(path, evidence.read(center, path), evidence.read(site, path))
+            left, right = (evidence.content(host, path) for host in (center, site))
+            if left is None or right is None:
+                yield f"{path} cannot be read at {center if left is None else site}"
+            else:
+                yield _difference(path, left, right)
 
 
 def _strangers(evidence: "Evidence") -> list[str]:
@@ -139,11 +144,9 @@ def _strangers(evidence: "Evidence") -> list[str]:
     compared anyway."""
     center = evidence.scenario.center.name
     known = {
-        file.path
-        for site in evidence.riometer_sites
-        for file in evidence.judged_files(center, site)
+        file.path for site in evidence.archive_sites for file in evidence.judged_files(center, site)
     }
-    for site in evidence.riometer_sites:
+    for site in evidence.archive_sites:
         known |= trees.canonical_paths(evidence.disk(site))
     paths = sorted(trees.canonical_paths(evidence.center_disk) - known)
     return [f"{path} is at {center} but at no edge" for path in paths]
@@ -173,6 +176,9 @@ def _findings(evidence: "Evidence", site: str) -> Iterator[_Finding]:
         samples = piece.last - piece.first
         if piece.window is None and bytes_of(samples) == 0:
             yield _Finding("skipped", samples, f"{site}, samples {piece.first} to {piece.last}")
+    for file in evidence.judged_files(site, site):
+        if evidence.content(site, file.path) is None:
+            yield _Finding("unreadable", 1, f"{site}, {file.path}")
     for place in evidence.strays(site):
         yield _Finding("stray", 1, f"{site}, {place}")
     for kind, place in _misshapen(evidence, site):
@@ -224,14 +230,17 @@ def _is_muddle(evidence: "Evidence", site: str, deviation: "Deviation") -> bool:
 
 def _was_heard_late(evidence: "Evidence", site: str, deviation: "Deviation") -> bool:
     """Whether a live run's log notes that the line or the machine was late by as much, there or
-    where the record began: its label may stay wrong to its end."""
+    where the record began: its label may stay wrong to its end. A fact excuses its own milliseconds
+    before its moment, and no more than ever were measured at its place."""
     if deviation.kind != "label":
         return False
     from_ns, until_ns = deviation.true_ns - EDGE_NS, deviation.true_ns + EDGE_NS
     for line in evidence.log.lines["late"]:
-        late_ns = line.number("ms") * 1_000_000
+        if line.where not in (site, MACHINE):
+            continue
+        late_ns = min(line.number("ms") * 1_000_000, most_late_ns(evidence, line.where))
         if (
-            line.where in (site, MACHINE)
+            late_ns > 0
             and from_ns <= line.ns
             and line.ns - late_ns <= until_ns
             and deviation.points * SECOND_NS <= RECORD_NS + SECOND_NS + late_ns
@@ -247,5 +256,5 @@ def _is_doubtful(evidence: "Evidence", site: str, deviation: "Deviation") -> boo
         return False
     if off_target(evidence):
         return True
-    most_ns = most_late_ns(evidence, site)
+    most_ns = most_late_ns(evidence, site, MACHINE)
     return most_ns > LIVE_LATE_NS and deviation.off_ns <= most_ns + TOLERANCE_NS

@@ -7,7 +7,7 @@ import numpy as np
 
 from fieldproof.checks.claim import result
 from fieldproof.faults import Kill, PowerCut, Value
-from fieldproof.oracle import declared
+from fieldproof.oracle import declared, foreign
 from fieldproof.oracle.clock import SECOND_NS
 from fieldproof.oracle.declared import Declaration, Spans
 from fieldproof.oracle.excuses import Window
@@ -52,6 +52,8 @@ class Declared(Value, frozen=True, tag="declared"):
 def _judged(evidence: "Evidence", site: str) -> tuple[float, str]:
     """Seconds that a site lost and did not declare, and what is wrong in one sentence."""
     told = _told(evidence, site)
+    if told is None:
+        return 0.0, f"declared/{site}.jsonl of {site} is there and cannot be read."
     if told.malformed:
         return 0.0, f"Line {told.malformed[0]} of declared/{site}.jsonl cannot be read."
     missing = _missing(evidence, site)
@@ -87,13 +89,17 @@ def _judged(evidence: "Evidence", site: str) -> tuple[float, str]:
     return 0.0, ""
 
 
-def _told(evidence: "Evidence", site: str) -> Declaration:
-    path = evidence.disk(site) / f"declared/{site}.jsonl"
+def _told(evidence: "Evidence", site: str) -> Declaration | None:
+    """What a site declares; None where nobody can read it."""
+    path = f"declared/{site}.jsonl"
+    data = evidence.content(site, path)
+    if data is None and foreign.is_there(evidence.disk(site), path):
+        return None
     may_be_torn = any(
         isinstance(each.fault, Kill | PowerCut) and each.fault.host == site
         for each in evidence.struck
     )
-    return declared.parse(path.read_bytes() if path.exists() else b"", may_be_torn)
+    return declared.parse(data or b"", may_be_torn)
 
 
 def _missing(evidence: "Evidence", site: str) -> Spans:

@@ -12,6 +12,7 @@ from fieldproof.checks.claim import result, undecided
 from fieldproof.faults import CenterDown, Kill, Unplug, Value
 from fieldproof.oracle.clock import SECOND_NS
 from fieldproof.oracle.excuses import OF_THE_LINK
+from fieldproof.oracle.log import MACHINE
 from fieldproof.oracle.worldfile import LinkFigures
 from fieldproof.verdict import ClaimResult, Verdict
 
@@ -41,11 +42,12 @@ def off_target(evidence: "Evidence") -> str:
     return ""
 
 
-def most_late_ns(evidence: "Evidence", site: str) -> int:
-    """The longest that a sample of a site can have waited for the machine, as far as it says."""
+def most_late_ns(evidence: "Evidence", *places: str) -> int:
+    """The longest that anything waited at these places together, by what was measured there: lines,
+    by their sites, and the `MACHINE`."""
     world = evidence.world
-    worst_ms = [line.late_max_ms for line in world.lines if line.site == site]
-    worst_ms += [world.machine.wake_max_ms] if world.machine else []
+    worst_ms = [line.late_max_ms for line in world.lines if line.site in places]
+    worst_ms += [world.machine.wake_max_ms] if world.machine and MACHINE in places else []
     return round(sum(worst_ms) * 1_000_000)
 
 

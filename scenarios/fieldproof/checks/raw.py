@@ -9,7 +9,7 @@ import numpy as np
 
 from fieldproof.checks.claim import result
 from fieldproof.faults import Reorder, Value
-from fieldproof.oracle import trees
+from fieldproof.oracle import foreign, trees
 from fieldproof.oracle.clock import SECOND_NS
 from fieldproof.oracle.excuses import IN_FLIGHT_NS
 from fieldproof.oracle.idx import Index
@@ -44,8 +44,8 @@ class RawUntouched(Value, frozen=True, tag="raw_untouched"):
         present: Counter[str] = Counter()  # by short hash
         for file in trees.arrival_files(evidence.center_disk):
             index = evidence.index(file)
-            path = evidence.center_disk / f"{file.path}.dat"
-            data = path.read_bytes() if path.exists() else b""
+            data = evidence.read(evidence.scenario.center.name, f"{file.path}.dat")
+            problems += (f"{path} cannot be read" for path in _hidden(evidence, file))
             problems += (f"{file.path}: {problem}" for problem in _misfits(data, file, index))
             if file.port in STREAM_PORTS.values():
                 present.update(
@@ -60,6 +60,14 @@ class RawUntouched(Value, frozen=True, tag="raw_untouched"):
         if is_empty:
             said = "The raw tree is empty."
         return result(self, not said, 0, len(problems) or int(is_empty), "problems", said)
+
+
+def _hidden(evidence: "Evidence", file: ArrivalFile) -> Iterator[str]:
+    """Which of a file's two parts is there and has no content."""
+    for path in (f"{file.path}.dat", f"{file.path}.idx"):
+        content = evidence.content(evidence.scenario.center.name, path)
+        if content is None and foreign.is_there(evidence.center_disk, path):
+            yield path
 
 
 def _misfits(data: bytes, file: ArrivalFile, index: Index) -> Iterator[str]:

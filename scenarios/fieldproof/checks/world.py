@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 from fieldproof.checks.claim import result
 from fieldproof.faults import Spoof, Value
+from fieldproof.ledger import iso
+from fieldproof.oracle.excuses import LIVE_SLACK_NS
 from fieldproof.oracle.log import Line
 from fieldproof.verdict import ClaimResult
 
@@ -93,6 +95,41 @@ def _death(line: Line) -> str:
         return f"{line.where} with {line.text('error')}"
     last = line.text("last")
     return f"{line.where} {line.text('how')}" + (f"; its log ends with: {last}" if last else "")
+
+
+class KillsComplete(Value, frozen=True, tag="kills_complete"):
+    """What was killed was dead: no process of a host outlived what ended all of them. One that did
+    could go on writing, and the run would show a system that nobody killed."""
+
+    @property
+    def name(self) -> str:
+        """As in a report."""
+        return "kills_complete"
+
+    def judge(self, evidence: "Evidence") -> ClaimResult:
+        """By the log."""
+        lines = evidence.log.lines["survived"]
+        said = ""
+        if lines:
+            first = lines[0]
+            said = (
+                f"First: {first.where} was {_felled(evidence, first)}, and processes of it lived "
+                f"on: {first.text('pids') or 'nobody says which'}."
+            )
+        return result(self, not lines, 0, len(lines), "kills outlived", said)
+
+
+def _felled(evidence: "Evidence", survived: Line) -> str:
+    """How and when the host was ended whose processes survived."""
+    felled = [
+        line
+        for line in evidence.log.lines["host down"]
+        if line.where == survived.where and line.ns <= survived.ns + LIVE_SLACK_NS
+    ]
+    how, ns = "ended", survived.ns
+    if felled:
+        how, ns = f"killed ({felled[-1].text('cause') or 'no cause'})", felled[-1].ns
+    return f"{how} at {iso(evidence.true_utc.utc_at(ns))}"
 
 
 class Repeats(Value, frozen=True, tag="repeats"):

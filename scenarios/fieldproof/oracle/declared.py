@@ -43,7 +43,7 @@ def parse(data: bytes, may_be_torn: bool) -> Declaration:
             line = decode(row)
             if not 0 <= line.from_s < line.until_s < 2**32 or line.why not in WHYS:
                 raise ValueError("not a loss")
-        except (ValueError, msgspec.DecodeError):
+        except (ValueError, msgspec.DecodeError, RecursionError):
             malformed.append(number)
         else:
             lines.append(line)

@@ -12,6 +12,10 @@ from typing import NamedTuple
 
 from fieldproof.oracle.clock import SECOND_NS
 
+MOST_SIZE = 65_535
+"""Of a datagram, and the highest port."""
+
+MOST_OFFSET = 1 << 62
 _EPOCH = datetime.date(1970, 1, 1).toordinal()
 _TIME = re.compile(rb"(\d\d):(\d\d):(\d\d)\.(\d{6})")
 
@@ -54,8 +58,10 @@ def _parse(line: bytes, days: dict[bytes, int]) -> Entry:
     """One line; ValueError for anything else. `days` remembers the Unix seconds of dates."""
     date, time, port, source, size, offset, *first = line.split()
     clock = _TIME.fullmatch(time)
-    if clock is None or len(first) != min(4, int(size)) or int(offset) < 0:
+    if clock is None or len(first) != min(4, int(size)):
         raise ValueError("not an index line")
+    if max(int(size), int(port)) > MOST_SIZE or not 0 <= int(offset) <= MOST_OFFSET:
+        raise ValueError("not a datagram, or not in a file")
     if date not in days:
         ordinal = datetime.date.fromisoformat(date.decode("ascii")).toordinal()
         days[date] = (ordinal - _EPOCH) * 86400
@@ -65,6 +71,8 @@ def _parse(line: bytes, days: dict[bytes, int]) -> Entry:
         raise ValueError("not lower-case hexadecimal, two digits for a byte")
     hour, minute, second, micro = clock.groups()
     utc_s = days[date] + int(hour) * 3600 + int(minute) * 60 + int(second)
+    if not 0 <= utc_s < 2**32:
+        raise ValueError("not a time that a record could have")
     return Entry(
         utc_s * SECOND_NS + int(micro) * 1000,
         int(port),

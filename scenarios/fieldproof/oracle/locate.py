@@ -16,6 +16,9 @@ from fieldproof.oracle.truth import Instrument, Integers
 NOWHERE = -1
 """The true time of a record whose label the host's clock never showed."""
 
+MOST_OF_A_POINT = 120
+"""Samples of two seconds."""
+
 SLACK_SAMPLES = 4  # 50 ms of label tolerance, rounded up
 _MARGIN_NS = SECOND_NS  # a record's label may be the second before or after a change of the clock
 
@@ -30,6 +33,16 @@ class Archive(NamedTuple):
     timestamps_s: Integers
     counts: Integers  # points in each record
     points: NDArray[np.void]  # all points, one after the other
+
+    def bounded(self, most: int) -> "Archive":
+        """The archive as it is. Or, where it claims more than `most` samples, with two seconds' in
+        points that claim more: nobody can walk through what was never measured."""
+        claimed = self.points["npoints"]
+        if int(claimed.sum(dtype=np.int64)) <= most:
+            return self
+        points = self.points.copy()
+        points["npoints"] = np.minimum(claimed, MOST_OF_A_POINT)
+        return self._replace(points=points)
 
     def select(self, rows: Integers) -> "Archive":
         """These records, in this order."""

@@ -26,14 +26,15 @@ KEPT = (
     "disk lost",
     "rotted",
     "spoofed",
+    "survived",  # processes of a host ("pids") outlived what was to end them
 )
 """The facts that are kept line by line; of all others only the number is."""
 
 KEPT_WORDS = ("repaired", "quarantined")
 """What is kept, line by line, of the words of nodes."""
 
-NODE_FACTS = ("effect failed", "node died")
-"""What the world says of nodes."""
+NODE_FACTS = ("effect failed", "node died", "datagrams dropped")
+"""What the world says of nodes, and their driver of itself."""
 
 MACHINE = "machine"
 """Where something is that concerns a whole live run."""

@@ -49,6 +49,7 @@ _MOST_FAILED_SEARCHES = 40
 _MOST_FAR_SEARCHES = 5
 _MOST_KEPT = 200
 _ENOUGH_TO_STAY = 8
+_DAY_NS = 86_400 * SECOND_NS
 
 
 class Allowance(NamedTuple):
@@ -115,6 +116,7 @@ def partition(
 
     So may a record that begins at `to`: its first sample may be heard a little later than taken."""
     early = _samples(allowance.late_ns)
+    archive = archive.bounded(_samples(2 * (judged_ns[1] - judged_ns[0]) + _DAY_NS))
     first_ns = locate(archive, clock, instrument, early)
     last_ns = judged_ns[1] + TOLERANCE_NS + allowance.late_ns
     inside = (first_ns > judged_ns[0] - RECORD_NS) & (first_ns < last_ns)

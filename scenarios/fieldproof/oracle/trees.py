@@ -9,6 +9,8 @@ A file counts only where all parts of its path say the same thing.
 import calendar
 import datetime
 import re
+import stat
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +19,7 @@ TELEMETRY_PORT = 24985
 STREAM_PORTS = {"telemetry": TELEMETRY_PORT, "status": 25000}
 """By purpose: the ports whose datagrams the raw tree keeps."""
 
-PURPOSES = (*STREAM_PORTS, "repair", "manifest", "http", "other")
+PURPOSES = (*STREAM_PORTS, "repair", "manifest", "http", "rsync", "other")
 """What a packet on a link can be for."""
 
 _YEAR, _MONTH, _DAY, _HOUR = r"([12]\d{3})", r"(0[1-9]|1[0-2])", r"([0-3]\d)", r"([01]\d|2[0-3])"
@@ -67,7 +69,10 @@ def hour_files(disk: Path, site: str) -> tuple[HourFile, ...]:
 def is_own(disk: Path, path: Path) -> bool:
     """Whether a path is a regular file of this disk: no part of it is a link, to another host's
     files for instance, and reading it ends."""
-    return not path.is_symlink() and path.is_file() and _is_own_folder(disk, path.parent)
+    try:
+        return stat.S_ISREG(path.lstat().st_mode) and _is_own_folder(disk, path.parent)
+    except OSError:
+        return False
 
 
 @lru_cache(maxsize=65_536)
@@ -76,12 +81,28 @@ def _is_own_folder(disk: Path, folder: Path) -> bool:
 
 
 def canonical_paths(disk: Path) -> frozenset[str]:
-    """Every file under `riometer/` on a disk, whatever its name."""
-    return frozenset(
-        path.relative_to(disk).as_posix()
-        for path in (disk / "riometer").rglob("*")
-        if path.is_file()
-    )
+    """Whatever is under `riometer/` on a disk and no folder, whatever its name."""
+    return frozenset(path.relative_to(disk).as_posix() for path in below(disk / "riometer"))
+
+
+def below(folder: Path) -> Iterator[Path]:
+    """Whatever is in a folder, at any depth, and no folder itself, in order. Links are not
+    followed; a folder into which nobody can look stands for what it holds."""
+    waiting = [folder]
+    while waiting:
+        here = waiting.pop()
+        try:
+            inside = None
+            if stat.S_ISDIR(here.lstat().st_mode):
+                inside = sorted(here.iterdir(), reverse=True)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            pass
+        if inside is None:
+            yield here
+        else:
+            waiting += inside
 
 
 def arrival_files(disk: Path, address: str = "*") -> tuple[ArrivalFile, ...]:

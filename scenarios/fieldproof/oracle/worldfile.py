@@ -105,6 +105,8 @@ class LiveFigures(Struct, frozen=True):
     lines: tuple[LineFigures, ...]
     machine: MachineFigures | None
     processes: tuple[ProcessFigures, ...]
+    judged_s: float = 0.0  # how long the judged span is
+    unexcused_s: float = 0.0  # of that, when no fault and no start excused anything anywhere
 
 
 class WorldRecord(Struct, frozen=True):
