@@ -9,6 +9,15 @@ The laws:
    without a line, a line whose bytes did not survive, is moved to `<file>.torn`, and the pair goes
    on from there. What stands before a good line stays where it is, good or not.
 4. A datagram that the disk did not take is lost, and the log says so.
+5. That it runs, the receiver says in `receiver/YYYY/MM/DD.jsonl`, so that a loss report can tell a
+   receiver that was down from a network that brought nothing (R1-21; read by beats.py):
+
+       {"began_s": 1137513600}       a life began
+       {"beat_s": 1137517264}        it was there, and had heard nothing for a minute
+       {"ended_s": 1137520000}       it ended in good order
+
+   The index lines are signs of life, too, and cost nothing more: a busy receiver writes no beats. A
+   line is synced with the next datagram, and is tried again where the disk did not take it.
 """
 
 from itertools import islice
@@ -26,10 +35,11 @@ from fieldproof_contract import (
     Now,
     Publish,
     Replace,
+    Stop,
     Sync,
     Truncate,
 )
-from fieldproof_reference.center import ARRIVED, CenterSettings
+from fieldproof_reference.center import ARRIVED, CenterSettings, beats
 from fieldproof_reference.center.notes import MEMORY_DAYS
 from fieldproof_reference.formats import Malformed, idx, trees
 from fieldproof_reference.formats.days import DAY_S, day_text
@@ -39,16 +49,20 @@ class Receive:
     """The node that listens. It keeps what anybody sends: the settings' sites are no filter."""
 
     def __init__(self, settings: CenterSettings) -> None:
+        self._beat_at = Monotonic(0)
+        self._began = self._owed = b""  # `_owed`: a line that the disk has not taken
+        self._unsynced: tuple[str, ...] = ()  # files of beats
         self._disk: DiskView
 
     def start(self, disk: DiskView, now: Now) -> Effects:
         """Make the files whole to which the last life could have written."""
         self._disk = disk
-        effects: Effects = ()
+        effects = beats.mended(disk)
         for path in _recent_paths(disk, now):
             if path.endswith(".dat"):
                 effects += _mended(disk, path)
-        return effects
+        self._began = beats.line(beats.BEGAN, now)
+        return effects + self._say(self._began, now)
 
     def receive(self, event: Event, now: Now) -> Effects:
         """Keep a datagram."""
@@ -59,23 +73,45 @@ class Receive:
                 index = trees.arrival_path(arrived_s, source.host, port, "idx")
                 offset = self._disk.size(dat) or 0
                 entry = idx.Entry(now.utc_ns, port, source, len(data), offset, data[:4])
+                paths, self._unsynced = (dat, index, *self._unsynced), ()
+                self._beat_at = Monotonic(now.monotonic + beats.BEAT_NS)
                 return (
                     Append(dat, data),
                     Append(index, idx.line(entry)),
                     Publish(ARRIVED, index),
-                    Sync((dat, index)),
+                    Sync(paths),
                 )
+            case Failed(Append(path, data)) if beats.is_beats(path):
+                self._owe(data)
+            case Failed(Replace() | Truncate()):  # of the start, which then said nothing
+                self._owe(self._began)
             case Failed(Append(path, _), reason):
                 return (Log("datagram not kept", {"path": path, "reason": reason}),)
+            case Stop():
+                end = self._say(self._owed + beats.line(beats.ENDED, now), now)
+                return (*end, Sync(self._unsynced))
         return ()
 
     def advance(self, now: Now) -> Effects:
-        """Never asked for."""
-        return ()
+        """A minute went by in which nothing came."""
+        return self._say(self._owed + beats.line(beats.BEAT, now), now)
 
     def deadline(self) -> Monotonic | None:
-        """None."""
-        return None
+        """The next beat, unless something comes before it."""
+        return self._beat_at
+
+    def _owe(self, lines: bytes) -> None:
+        """The disk has not taken these lines: the first is said with the next beat. The file may
+        not even be there, and a sync of what is not there fails."""
+        self._owed = lines[: lines.find(b"\n") + 1]
+        self._unsynced = ()
+
+    def _say(self, lines: bytes, now: Now) -> Effects:
+        path = beats.path_of(now)
+        self._owed = b""
+        self._beat_at = Monotonic(now.monotonic + beats.BEAT_NS)
+        self._unsynced = tuple(dict.fromkeys((*self._unsynced, path)))
+        return (Append(path, lines),)
 
 
 def recent_index_paths(disk: DiskView, now: Now) -> tuple[str, ...]:
