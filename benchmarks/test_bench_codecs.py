@@ -73,7 +73,7 @@ def test_xrio_flags(measure, records):
     """What may be odd about a valid record, on records that are not odd."""
     flags = measure(
         "xrio, flag a day",
-        lambda: [xrio.flags(record, known_sites=SITES, arrived_s=None) for record in records],
+        lambda: [xrio.flags(record, SITES) for record in records],
         counts=lambda flags: {"records": len(flags)},
         rounds=20,
         against="xrio, check a day",

@@ -29,8 +29,8 @@ def changed(data: bytes, offset: int, new: bytes) -> bytes:
     return data[:offset] + new + data[offset + len(new) :]
 
 
-def flags(data: bytes, arrived_s: int | None = SECOND + 60) -> tuple[Flag, ...]:
-    return xrio.flags(data, known_sites=SITES, arrived_s=arrived_s)
+def flags(data: bytes) -> tuple[Flag, ...]:
+    return xrio.flags(data, SITES)
 
 
 def test_layout():
@@ -172,32 +172,26 @@ def test_header_needs_its_length():
         ((Flag.SAMPLE_RATE,), changed(record(), 9, b"\x02")),
         ((Flag.SPARES,), changed(record(), 10, b"\0\1")),
         ((Flag.SPARES,), changed(record(), 18, b"\1\0")),
-        ((Flag.TIMESTAMP,), record(second=0)),
-        ((Flag.TIMESTAMP,), record(second=2**32 - 1)),
+        ((), record(second=0)),
         ((Flag.DATAPOINTS,), record([2400] * 61)),
-        ((), record([4095] + [0] * 59)),
-        ((Flag.CODE_RANGE,), record([2400] * 59 + [4096])),
+        ((), record([4095] * 30 + [0] * 30, [4] * 29 + [4094, 0] + [4] * 29)),
+        ((Flag.CODE_RANGE,), record([4095] * 59 + [4096])),
         ((Flag.CODE_RANGE,), record(ranges=[4] * 59 + [4096])),
         ((), record(counts=[59, 61] * 30)),
         ((Flag.NPOINTS,), record(counts=[60] * 59 + [58])),
         ((Flag.NPOINTS,), record(counts=[62] + [60] * 59)),
         ((Flag.NPOINTS,), record(counts=[60] * 59 + [60 + 256])),
-        ((Flag.DEAD_PREAMPLIFIER,), record([2038, 2058] * 30)),
-        ((), record([2048] * 59 + [2059])),
-        ((), record([2048] * 59 + [2037])),
+        ((Flag.DEAD_PREAMPLIFIER,), record([2038, 2046, 2054, 2058, 2050, 2042] * 10)),
+        ((), record([2050] * 59 + [2059])),
+        ((), record([2046] * 59 + [2037])),
+        ((), record([2400, 2412, 2400] * 20)),
+        ((Flag.CONTINUITY,), record([2400] * 59 + [2413])),
+        ((Flag.CONTINUITY,), record([2413] + [2400] * 59)),
     ],
 )
 def test_each_flag(expected, data):
     """Each oddity raises its flag and no other; the limits belong to the normal side."""
     assert expected == flags(data)
-
-
-def test_arrival_window():
-    """A record may arrive a day after its first sample and not a second more; without an arrival
-    time nothing can be said."""
-    assert () == flags(record(), SECOND + 86_400)
-    assert (Flag.TIMESTAMP,) == flags(record(), SECOND + 86_401)
-    assert () == flags(record(second=0), None)
 
 
 near_limits = st.sampled_from([0, 2037, 2038, 2048, 2058, 2059, 4095, 4096, 65535])
@@ -215,6 +209,10 @@ def test_point_flags_agree_with_the_plain_reading(columns):
         Flag.CODE_RANGE: max(averages) > 4095 or max(ranges) > 4095,
         Flag.NPOINTS: min(counts) < 59 or max(counts) > 61,
         Flag.DEAD_PREAMPLIFIER: 2038 <= min(averages) and max(averages) <= 2058,
+        Flag.CONTINUITY: any(
+            abs(averages[n] - averages[n - 1]) > ranges[n] + ranges[n - 1] + 4
+            for n in range(1, len(averages))
+        ),
     }
     raised = flags(record(averages, ranges, counts))
     assert [flag for flag, is_raised in expected.items() if is_raised] == [

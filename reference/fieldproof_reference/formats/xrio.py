@@ -4,7 +4,8 @@ A record is a 20-byte header and n points of 6 bytes, little-endian, n = 60 as a
 
 * *Invalidation* is the five checks of 2006 and nothing else. They notice 2 bit flips in 100, so a
   record that passes is only provisionally valid; integrity comes from a digest made at the edge.
-* *Flags* say what is odd about a valid record and never reject it (R1-29).
+* *Flags* say what is odd about a valid record and never reject it (R1-29). They are a function of
+  the record alone, but for `CADENCE` and `HOUR`, which are of its place in a file (`center/flags`).
 * `walk` goes by header, never by a stride of 380 bytes (T19): a consistent record of any n is one
   record, and a record that another header cuts short is junk up to that header (T7). No value of a
   12-bit converter can look like the magic, so a header inside a record is a real one.
@@ -32,12 +33,17 @@ VERSION = b"0"
 SAMPLE_RATE = 1  # samples per second
 LARGEST_CODE = 4095  # of a 12-bit converter
 NEAR_ZERO_CODES = (2038, 2058)  # within 50 mV of 0 V = 2048, at 4.883 mV a code
-ARRIVAL_WINDOW_S = 86_400
+CONTINUOUS_CODES = 4
+"""What two neighbouring averages may differ by beyond both ranges: our assumption. The samples run
+on from the last of one second to the first of the next, so averages differ by no more than both
+ranges and a step from sample to sample. It finds of single flipped bits what was measured for the
+format: 66 in 100, with the other flags and the five checks."""
 
 _NORMAL_DATAPOINTS = struct.pack("<H", RECORD_POINTS)
 _NORMAL_HIGH_BYTES = bytes(range((LARGEST_CODE >> 8) + 1))
 _NORMAL_NPOINTS = bytes((59, 60, 61))
 _TEXT_RATE = ord("1")  # a sender that writes the digit in place of the number
+_NORMAL_VALUES = struct.Struct("<" + "3H" * RECORD_POINTS)
 _TIMESTAMP = struct.Struct("<I")
 _DATAPOINTS = struct.Struct("<H")
 
@@ -72,11 +78,13 @@ class Flag(StrEnum):
     TEXT_SAMPLE_RATE = "sample rate as text"
     SAMPLE_RATE = "sample rate"
     SPARES = "spares in use"
-    TIMESTAMP = "timestamp far from arrival"
     DATAPOINTS = "datapoints"
     CODE_RANGE = "code above 4095"
     NPOINTS = "npoints"
     DEAD_PREAMPLIFIER = "dead preamplifier"
+    CONTINUITY = "sample continuity"
+    CADENCE = "cadence"  # not a whole number of minutes after the record before
+    HOUR = "another hour"  # than that of its file
 
 
 class Span(NamedTuple):
@@ -176,10 +184,10 @@ def _declared_bytes(data: bytes, offset: int = 0) -> int:
     return HEADER_BYTES + POINT_BYTES * datapoints
 
 
-def flags(record: bytes, *, known_sites: frozenset[str], arrived_s: int | None) -> tuple[Flag, ...]:
-    """What is odd about a valid record, in the order of `Flag`.
+def flags(record: bytes, known_sites: frozenset[str]) -> tuple[Flag, ...]:
+    """What is odd about a valid record by itself, in the order of `Flag`.
 
-    `known_sites` in lower case; `arrived_s` is the Unix second of arrival, None if not known."""
+    `known_sites` in lower case."""
     found: list[Flag] = []
     if record[4:8].lower().decode("latin-1") not in known_sites:
         found.append(Flag.UNKNOWN_SITE)
@@ -187,27 +195,45 @@ def flags(record: bytes, *, known_sites: frozenset[str], arrived_s: int | None) 
         found.append(Flag.TEXT_SAMPLE_RATE if record[9] == _TEXT_RATE else Flag.SAMPLE_RATE)
     if record[10:12] != b"\0\0" or record[18:20] != b"\0\0":
         found.append(Flag.SPARES)
-    if arrived_s is not None and abs(arrived_s - timestamp_s(record)) > ARRIVAL_WINDOW_S:
-        found.append(Flag.TIMESTAMP)
     if record[16:18] != _NORMAL_DATAPOINTS:
         found.append(Flag.DATAPOINTS)
     return (*found, *_point_flags(record))
 
 
+def values(record: bytes) -> tuple[int, ...]:
+    """Average, range and npoints of each second in turn, of a valid record."""
+    if len(record) == RECORD_BYTES:
+        return _NORMAL_VALUES.unpack_from(record, HEADER_BYTES)
+    return struct.unpack_from(f"<{(len(record) - HEADER_BYTES) // 2}H", record, HEADER_BYTES)
+
+
+def jumps(averages: Sequence[int], ranges: Sequence[int]) -> Iterator[int]:
+    """The seconds (1 is the second one) whose average is further from that of the second before
+    than a continuous signal can go."""
+    average, spread = averages[0], ranges[0]
+    for second, (following, spread_of) in enumerate(zip(averages, ranges, strict=True)):
+        if abs(following - average) > spread + spread_of + CONTINUOUS_CODES:
+            yield second
+        average, spread = following, spread_of
+
+
 def _point_flags(record: bytes) -> Iterator[Flag]:
     """The flags that the points raise.
 
-    It takes every sixth byte and deletes the normal values: several times faster than unpacking."""
+    It takes every sixth byte and deletes the normal values, where that says as much as a look at
+    each value: several times faster."""
     high_bytes = record[21::POINT_BYTES] + record[23::POINT_BYTES]
     if high_bytes.translate(None, _NORMAL_HIGH_BYTES):
         yield Flag.CODE_RANGE
     if record[24::POINT_BYTES].translate(None, _NORMAL_NPOINTS) or any(record[25::POINT_BYTES]):
         yield Flag.NPOINTS
+    of_points = values(record)
+    averages = of_points[0::3]
     low, high = NEAR_ZERO_CODES
-    if low <= int.from_bytes(record[20:22], "little") <= high:  # the first average rules most out
-        averages = struct.unpack_from(f"<{(len(record) - HEADER_BYTES) // 2}H", record, 20)[0::3]
-        if low <= min(averages) and max(averages) <= high:
-            yield Flag.DEAD_PREAMPLIFIER
+    if low <= averages[0] <= high and low <= min(averages) and max(averages) <= high:
+        yield Flag.DEAD_PREAMPLIFIER
+    if any(jumps(averages, of_points[1::3])):
+        yield Flag.CONTINUITY
 
 
 def walk(data: bytes) -> tuple[Span, ...]:
