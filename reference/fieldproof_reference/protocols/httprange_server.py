@@ -1,6 +1,7 @@
 """The serving side of HTTP ranges: the files below one root, read-only.
 
-The laws:
+`Server` serves a root, `Conversation` whatever a function answers: the center's pages are made of
+the latter and of `file_response`. The laws of a root:
 
 1. GET and HEAD; any other method is 405. A target is a plain path below the root, in letters,
    digits, `.`, `_`, `-` and `/`: whatever else there is in it (an escape, a dot segment, a query, a
@@ -21,9 +22,10 @@ Left out, being of no use to a center: `Content-Type` of the files, `Last-Modifi
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 import h11
 
@@ -43,7 +45,7 @@ MOST_AT_ONCE = 32
 """Bounds: ranges, header and body of a request, requests that one piece of input may hold."""
 
 _TARGET = re.compile(r"/(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*/)*(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*)?")
-_METHODS = ("GET", "HEAD")
+METHODS = ("GET", "HEAD")
 
 
 class Files(Protocol):
@@ -67,13 +69,23 @@ class Response(NamedTuple):
     body: bytes = b""  # sent to GET alone; its length is told to HEAD as well
 
 
-class Server:
+METHOD_NOT_ALLOWED = Response(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": ", ".join(METHODS)})
+
+Answer: TypeAlias = Callable[[str, str, Fields], Response]
+"""The answer to a request of this method, target and header; `Malformed` is answered by 400."""
+
+
+class Conversation:
     """One connection of a client."""
 
-    def __init__(self, files: Files, root: str) -> None:
-        """`root`: the folder below which everything may be read, with a final `/`."""
-        self._files = files
-        self._root = root
+    def __init__(
+        self, answer: Answer, always: Mapping[str, str] | None = None, at_once: int = MOST_AT_ONCE
+    ) -> None:
+        """`always`: lines of every response that does not say otherwise, refusals included.
+        `at_once`: how many requests one piece of input may hold."""
+        self._respond = answer
+        self._always = always or {}
+        self._at_once = at_once
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MOST_FIELD_BYTES)
         self._skipped_bytes = 0
         self.over = False
@@ -86,11 +98,11 @@ class Server:
         answers: list[bytes] = []
         try:
             self._http.receive_data(data)
-            while len(answers) < MOST_AT_ONCE and self._step(answers):
+            while len(answers) < self._at_once and self._step(answers):
                 pass
         except h11.RemoteProtocolError as error:
             answers.append(self._refuse(error.error_status_hint))
-        self.over = self.over or len(answers) == MOST_AT_ONCE
+        self.over = self.over or len(answers) == self._at_once
         return b"".join(answers)
 
     def _step(self, answers: list[bytes]) -> bool:
@@ -116,7 +128,7 @@ class Server:
         target = request.target.decode("ascii")
         try:
             found = fields(list(request.headers))
-            response = respond(self._files, self._root, method, target, found)
+            response = self._respond(method, target, found)
         except Malformed:
             response = Response(HTTPStatus.BAD_REQUEST)
         return self._send(response, method == "HEAD")
@@ -129,7 +141,7 @@ class Server:
         return self._send(Response(HTTPStatus(hint), {"Connection": "close"}), False)
 
     def _send(self, response: Response, head_alone: bool) -> bytes:
-        lines = [*response.lines.items()]
+        lines = [*{**self._always, **response.lines}.items()]
         if response.status is not HTTPStatus.NOT_MODIFIED:
             lines.append(("Content-Length", str(len(response.body))))
         head = h11.Response(
@@ -142,10 +154,18 @@ class Server:
         return b"".join(filter(None, [*sent, self._http.send(h11.EndOfMessage())]))
 
 
+class Server(Conversation):
+    """One connection of a client to the files below one root."""
+
+    def __init__(self, files: Files, root: str) -> None:
+        """`root`: the folder below which everything may be read, with a final `/`."""
+        super().__init__(partial(respond, files, root))
+
+
 def respond(files: Files, root: str, method: str, target: str, found: Fields) -> Response:
     """The answer to one request. `found`: its header fields."""
-    if method not in _METHODS:
-        return Response(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": ", ".join(_METHODS)})
+    if method not in METHODS:
+        return METHOD_NOT_ALLOWED
     if _TARGET.fullmatch(target) is None:
         return Response(HTTPStatus.BAD_REQUEST)
     path = target[1:]
@@ -159,7 +179,7 @@ def respond(files: Files, root: str, method: str, target: str, found: Fields) ->
         content = None
     if content is None:
         return Response(HTTPStatus.NOT_FOUND)
-    return _file(content, found, method == "GET")
+    return file_response(content, found, method == "GET")
 
 
 def _folder(files: Files, path: str) -> Response:
@@ -172,7 +192,8 @@ def _folder(files: Files, path: str) -> Response:
     return Response(HTTPStatus.OK, {"Content-Type": "application/jsonl"}, body)
 
 
-def _file(content: bytes, found: Fields, may_range: bool) -> Response:
+def file_response(content: bytes, found: Fields, may_range: bool) -> Response:
+    """A file, or the ranges of it that the header asks for, or that nothing of it is wanted."""
     tag, digest = tag_and_digest(content)
     lines = {"ETag": tag, "Repr-Digest": digest}
     if "if-match" in found and not _names(found["if-match"], tag):
