@@ -20,7 +20,10 @@ The laws that every driver keeps:
 8. A stream is a connection of one node, by a name that is unique on that node: the node's own for
    what it opens, the driver's for what it accepts. Bytes keep their order and come once; there is
    one `StreamClosed`, last, whoever closed. A host's death closes its streams for the other end.
-9. `Stop` comes once, last, and only where a host ends in good order: what a node then asks for is
+9. An engine is a program that is not ours, working for one node. A `RunEngine` is answered by one
+   `EngineEnded`, later, unless the host dies first, which ends the engine, too. What it takes from
+   the host's files it takes as they are then; files that it makes are there before the answer.
+10. `Stop` comes once, last, and only where a host ends in good order: what a node then asks for is
    carried out and synced before the process ends. A kill says nothing.
 
 The unions are closed on purpose: drivers match them exhaustively (`assert_never`), so a new kind
@@ -147,6 +150,22 @@ class CloseStream:
 
 
 @dataclass(frozen=True, slots=True)
+class RunEngine:
+    """Have another program do a job; answered by one `EngineEnded`. An engine that is not on this
+    machine is an answer, too."""
+
+    run: str  # unique on that node while it runs
+    job: "Job"
+
+
+@dataclass(frozen=True, slots=True)
+class StopEngine:
+    """End a job that is not done; it is answered as any other. One that is over is no error."""
+
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
 class Publish:
     """Tell the nodes of this host that hear this topic."""
 
@@ -173,10 +192,66 @@ Effect: TypeAlias = (
     | OpenStream
     | WriteStream
     | CloseStream
+    | RunEngine
+    | StopEngine
     | Publish
     | Log
 )
 Effects: TypeAlias = tuple[Effect, ...]
+
+
+# --- jobs: what engines do ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MakeDelta:
+    """xdelta3: what makes `target` of `source`, as VCDIFF (RFC 3284). The output is the delta."""
+
+    source: bytes
+    target: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyDelta:
+    """xdelta3: a delta and its source make the target, which is the output. One of more than
+    `most_bytes` is a failure."""
+
+    source: bytes
+    delta: bytes
+    most_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServeTree:
+    """rsync: a daemon that lets anybody read what is below a folder of the host, until it is
+    stopped."""
+
+    port: int  # TCP, on the host's own address
+    root: str  # path of the folder, with a final `/`
+
+
+@dataclass(frozen=True, slots=True)
+class PullTree:
+    """rsync: the files of a folder that a `ServeTree` shows. Only what differs from `like` crosses
+    the link; whole copies of all files that differ in content or time are below `into`, of which
+    nothing is left from before. The canonical files are not touched."""
+
+    peer: Address
+    folder: str  # below the peer's root, with a final `/`
+    like: str  # a folder of the host that has other versions of the same files, with a final `/`
+    into: str  # a folder of the host, with a final `/`
+    most_bytes: int  # of one file; larger ones are left out
+
+
+@dataclass(frozen=True, slots=True)
+class DrawDay:
+    """matplotlib: the plot of a site's day. The output is a PNG; `document` is what
+    `products` of the center has computed, as JSON."""
+
+    document: bytes
+
+
+Job: TypeAlias = MakeDelta | ApplyDelta | ServeTree | PullTree | DrawDay
 
 
 # --- events: what a node is told -----------------------------------------------------------------
@@ -276,6 +351,15 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineEnded:
+    """An engine's job is over; `reason` is empty where it was done, else one sentence."""
+
+    run: str
+    output: bytes = b""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """The host ends in good order."""
 
@@ -292,6 +376,7 @@ Event: TypeAlias = (
     | Topic
     | Synced
     | Failed
+    | EngineEnded
     | Stop
 )
 

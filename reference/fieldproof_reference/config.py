@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Annotated, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
 import msgspec
 import yaml
@@ -62,6 +62,7 @@ class EdgeKeys(_Keys, frozen=True, forbid_unknown_fields=True, kw_only=True):
     key: _Hex
     address: _Text | None = None
     status: bool = False
+    shares: bool = False
 
 
 class CenterKeys(_Keys, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -69,6 +70,8 @@ class CenterKeys(_Keys, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     listen: _Text | None = None
     sites: dict[str, object]
+    products: bool = False
+    page: _Text | int | None = None
 
 
 class SiteKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -88,12 +91,15 @@ EXPECTED = {
     "key": "at least 32 hexadecimal digits, in quotes",
     "address": "an IP address",
     "status": "true or false",
+    "shares": "true or false",
+    "products": "true or false",
+    "page": "a TCP port, such as 24980",
     "clock": "the path of a clock file",
     "events": "the path of a file",
     "log": "the path of a file",
     "listen": f"an IP address, with port {ports.TELEMETRY} or none",
     "sites": "the sites, by names of four lower-case letters",
-    "reconcile": "repair, http-range or none",
+    "reconcile": " or ".join((", ".join(get_args(Method)[:-1]), get_args(Method)[-1])),
     "fetch_from": "an IP address with a port, such as 192.0.2.7:80",
     "role": "the role of this program, edge or center",
     "utc_offset_s": "a number of seconds",
@@ -123,6 +129,7 @@ class Edge:
     key: bytes
     address: str  # the host's own; empty for all of the machine
     status: bool
+    shares: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +206,17 @@ def center_from_environment(environment: Mapping[str, str]) -> Center:
     return _center(keys, _sites(keys.sites, in_file), source, _offset_ns(environment, source))
 
 
+def is_told(environment: Mapping[str, str]) -> bool:
+    """Whether any variable of ours says anything."""
+    return any(environment.get(PREFIX + key.upper()) for key in EXPECTED)
+
+
+def needed(role: Role) -> tuple[str, ...]:
+    """The variables without which this program knows nothing."""
+    fields = msgspec.structs.fields(EdgeKeys if role == "edge" else CenterKeys)
+    return tuple(PREFIX + field.name.upper() for field in fields if field.required)
+
+
 # --- from raw values to those that are used -------------------------------------------------------
 
 
@@ -212,6 +230,7 @@ def _edge(raw: object, source: _Source, offset_ns: int) -> Edge:
         bytes.fromhex(keys.key),
         source.read("address", _address, keys.address) if keys.address else "",
         keys.status,
+        keys.shares,
     )
 
 
@@ -219,7 +238,9 @@ def _center(
     keys: CenterKeys, sites: dict[str, EdgeAtCenter], source: _Source, offset_ns: int
 ) -> Center:
     listen = source.read("listen", _listen, keys.listen) if keys.listen else ""
-    return Center(_common(keys, offset_ns), CenterSettings(sites), listen)
+    page = None if keys.page is None else source.read("page", _port, str(keys.page))
+    settings = CenterSettings(sites, keys.products, page)
+    return Center(_common(keys, offset_ns), settings, listen)
 
 
 def _common(keys: EdgeKeys | CenterKeys, offset_ns: int) -> Common:
@@ -332,6 +353,13 @@ def _server(text: str) -> Address:
     if match is None or not match[3] or not 0 < int(match[3]) < 65_536:
         raise ValueError
     return Address(_address(match[1] or match[2]), int(match[3]))
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 < port < 65_536:
+        raise ValueError(text)
+    return port
 
 
 def _listen(text: str) -> str:

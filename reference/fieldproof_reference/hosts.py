@@ -20,6 +20,8 @@ from fieldproof_reference.center import (
     CenterSettings,
 )
 from fieldproof_reference.center.fetch import Fetch
+from fieldproof_reference.center.pages import Pages
+from fieldproof_reference.center.products import Products
 from fieldproof_reference.center.receive import Receive
 from fieldproof_reference.center.reconcile import Reconcile
 from fieldproof_reference.center.validate import Validate
@@ -30,6 +32,7 @@ from fieldproof_reference.edge.declare import Declare
 from fieldproof_reference.edge.filing import Filing
 from fieldproof_reference.edge.lives import Lives
 from fieldproof_reference.edge.serve import Serve
+from fieldproof_reference.edge.share import Share
 from fieldproof_reference.edge.status import Status
 from fieldproof_reference.edge.transmit import Transmit
 
@@ -46,6 +49,7 @@ EDGE: dict[str, tuple[Callable[[EdgeSettings], Node], Hears]] = {
     "answer": (Answer, (ports.REPAIR,)),
     "lives": (Lives, (LOST,)),
     "serve": (Serve, (Listen(ports.ARCHIVE),)),
+    "share": (Share, ()),
 }
 STATUS: dict[str, tuple[Callable[[EdgeSettings], Node], Hears]] = {"status": (Status, ())}
 """A second telemetry stream, where a site has a status monitor."""
@@ -58,6 +62,11 @@ CENTER: dict[str, tuple[Callable[[CenterSettings], Node], Hears]] = {
 }
 RECONCILING = ("reconcile", "fetch")
 """The nodes that a center does without which asks the edges for nothing."""
+
+PRODUCTS: dict[str, tuple[Callable[[CenterSettings], Node], Hears]] = {
+    "products": (Products, (ARRIVED, PROMOTED)),
+}
+"""Where a center draws plots."""
 
 
 Instead = Mapping[str, Callable[..., Node]]
@@ -94,6 +103,9 @@ def center_parts(
 ) -> tuple[Part, ...]:
     """The nodes of a center, which may do without asking the edges for anything."""
     table = {name: made for name, made in CENTER.items() if reconciles or name not in RECONCILING}
+    table |= PRODUCTS if settings.products else {}
+    if settings.page is not None:
+        table["pages"] = (Pages, (ARRIVED, PROMOTED, CONFIRMED, REOPENED, Listen(settings.page)))
     return _parts(table, settings, instead or {})
 
 

@@ -20,3 +20,9 @@ ARCHIVE = 24988
 
 ARCHIVE_OF_ANOTHER = 24989
 """TCP: the same for an archive that another program writes, which may have a server of its own."""
+
+RSYNC = 24992
+"""TCP: an edge's archive, read-only by rsync: our assumption."""
+
+PAGE = 24980
+"""TCP: the center's status page: our assumption."""

@@ -17,6 +17,9 @@ from pathlib import Path
 import simpy
 
 from fieldproof_contract import Address, Datagram
+from fieldproof_simulators.engines.desk import Draw, Shown
+from fieldproof_simulators.engines.jobs import Tools
+from fieldproof_simulators.engines.live.tools import RealTools
 from fieldproof_simulators.instruments.riometer import Riometer
 from fieldproof_simulators.lines.feed import Feed, SecondsFeed, WordsFeed
 from fieldproof_simulators.links.outages import intervals
@@ -77,9 +80,17 @@ class World:
     """See the head of this file. `run_dir` receives the log and, at the end, every disk."""
 
     def __init__(
-        self, seed: int, begins_utc_ns: int, run_dir: Path, purposes: Mapping[int, str]
+        self,
+        seed: int,
+        begins_utc_ns: int,
+        run_dir: Path,
+        purposes: Mapping[int, str],
+        draw: Draw | None = None,
     ) -> None:
+        """`purposes`: what a packet is for, by port. `draw` makes a plot of a document."""
         self.seed = seed
+        self.tools: Tools = RealTools()
+        self.draw = draw
         self.utc = TrueUtc(begins_utc_ns)
         self.hosts: dict[str, Host] = {}
         self.links: dict[str, VirtualLink] = {}
@@ -140,6 +151,13 @@ class World:
         """The largest packet on the way from a host to an address."""
         _, link = self._way(host, to)
         return MTU_BYTES if link is None else self._mtu_bytes.get(link.name, MTU_BYTES)
+
+    def shown(self, at: Address) -> Shown | None:
+        """What the rsync daemon at an address shows; None where there is none."""
+        for host in self.hosts.values():
+            if host.address == at.host:
+                return host.engines.shown(at.port)
+        return None
 
     def _send(self, host: Host, packet: Packet) -> None:
         direction, link = self._way(host, packet.to.host)

@@ -10,6 +10,7 @@ from fieldproof import catalog
 from fieldproof.judge import judge
 from fieldproof.options import VIRTUAL
 from fieldproof.run import run
+from fieldproof.scenario import PROGRAMS
 from fieldproof.verdict import Exit, Report
 
 MONTHS = ("dawson-december-2005", "twelve-sites-month")
@@ -17,12 +18,19 @@ SECONDS_LONG = ("power-cut-mid-record", "rough-night-at-the-edge", "twelve-sites
 
 
 def stories(slow, left_out=()):
-    """The names of the stories that exist in virtual time, those in `slow` marked so."""
+    """The names of the stories that exist in virtual time, those in `slow` marked so, and those for
+    which the machine needs a program."""
     return [
-        pytest.param(name, marks=pytest.mark.slow if name in slow else ())
+        pytest.param(name, marks=[pytest.mark.slow] * (name in slow) + programs(name))
         for name in catalog.names()
         if name not in left_out and VIRTUAL in catalog.load(name).tiers
     ]
+
+
+def programs(name):
+    """What a story needs of the machine to reconcile."""
+    methods = {site.reconcile for site in catalog.load(name).sites}
+    return [pytest.mark.needs(PROGRAMS[method]) for method in sorted(methods & PROGRAMS.keys())]
 
 
 def judged(name, seed, run_dir):

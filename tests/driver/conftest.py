@@ -18,6 +18,7 @@ import time
 import tty
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -29,6 +30,7 @@ from fieldproof_reference.hosts import Part
 from fieldproof_reference.live.clock import CLOCK_FILE, SystemClock
 from fieldproof_reference.live.disk import Disk
 from fieldproof_reference.live.driver import Driver
+from fieldproof_reference.live.engines import Engines
 from fieldproof_reference.live.events import EventLog
 from fieldproof_reference.live.hands import Hands
 from fieldproof_reference.live.humanlog import HumanLog
@@ -116,11 +118,16 @@ class Host:
     def equip(self):
         """Everything but the start of the nodes."""
         self.driver = Driver("daws", self.parts, self.clock, self.events, self.log)
-        self.ports = Ports(self.loop, self.address, self.driver.hears_datagram, self.log.say)
+        fact = partial(self.events.fact, "daws")
+        hears = self.driver.hears_datagram
+        self.ports = Ports(self.loop, self.address, hears, self.log.say, fact)
         self.streams = Streams(self.loop, self.address)
         self.stack.callback(self.ports.close)
         self.stack.callback(self.streams.close_all)
-        self.driver.equip(Hands(self.disk, self.syncer, self.ports, self.streams))
+        self.engines = Engines(self.loop, self.disk, self.address)
+        self.stack.callback(self.engines.close)
+        hands = Hands(self.disk, self.syncer, self.ports, self.streams, self.engines)
+        self.driver.equip(hands)
 
     def boot(self):
         self.equip()

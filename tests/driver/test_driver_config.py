@@ -1,6 +1,7 @@
 """What a process is told is right, or is refused in one sentence that says what to do."""
 
 import json
+import os
 import socket
 from pathlib import Path
 
@@ -203,8 +204,8 @@ def test_an_unknown_key_is_named_with_those_there_are(written):
         ({"daws": SITES["daws"] | {"address": "x"}}, "site daws: the key 'address' must be an IP"),
         ({"daws": SITES["daws"] | {"port": 1}}, "site daws: There is no key 'port'"),
         (
-            {"daws": SITES["daws"] | {"reconcile": "rsync"}},
-            "site daws: the key 'reconcile' must be repair, http-range or none, not 'rsync'",
+            {"daws": SITES["daws"] | {"reconcile": "pigeon"}},
+            f"site daws: the key 'reconcile' must be {config.EXPECTED['reconcile']}, not 'pigeon'",
         ),
     ],
 )
@@ -267,7 +268,8 @@ def test_programs_end_with_a_sentence_and_a_code(written, monkeypatch, capsys, t
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", nobody)
-    monkeypatch.delenv("FIELDPROOF_SITE", raising=False)
+    for key in config.EXPECTED:
+        monkeypatch.delenv(f"FIELDPROOF_{key.upper()}", raising=False)
     path = written(EDGE | {"site": 7})
     assert 4 == programs.edge([str(path)])
     assert 4 == programs.edge([])
@@ -282,13 +284,113 @@ def test_programs_end_with_a_sentence_and_a_code(written, monkeypatch, capsys, t
     nameless = EDGE | {"center": "center.invalid"}
     assert 69 == programs.edge([str(written(nameless))])
     said = capsys.readouterr().err.splitlines()
+    assert said.pop(1).startswith("usage: fieldproof-edge ")
     assert 7 == len(said)
+    assert (
+        "fieldproof-edge: There is no configuration: name a file with one, or set "
+        "FIELDPROOF_ARCHIVE, FIELDPROOF_SITE, FIELDPROOF_SERIAL, FIELDPROOF_CENTER, FIELDPROOF_KEY."
+        == said[1]
+    )
     assert (
         f"fieldproof-edge: {path}: the key 'site' must be four lower-case letters, not 7."
         == (said[0])
     )
     assert f"fieldproof-edge: This needs the folder {archive}: Not a directory." == said[5]
-    assert "The center's name center.invalid has no address" in said[6]
+    assert (
+        "fieldproof-edge: The key 'center' names the host center.invalid, which has no address "
+        "here (Name or service not known): correct the name, or give an address." == said[6]
+    )
+
+
+def test_a_name_that_no_host_can_have_is_a_sentence(written, capsys):
+    """A label of more than 63 letters is no error of Python's to see."""
+    assert 69 == programs.edge([str(written(EDGE | {"center": "a" * 64}))])
+    said = capsys.readouterr().err
+    assert "names the host aaaa" in said
+    assert 1 == said.count("\n")
+
+
+def test_a_center_that_is_told_nothing_shows_what_it_needs(monkeypatch, capsys):
+    """Without a file and variables there is a usage, and what may be set instead."""
+    for key in config.EXPECTED:
+        monkeypatch.delenv(f"FIELDPROOF_{key.upper()}", raising=False)
+    assert 4 == programs.center([])
+    usage, said = capsys.readouterr().err.splitlines()
+    assert usage.startswith("usage: fieldproof-center ")
+    assert said.endswith("or set FIELDPROOF_ARCHIVE, FIELDPROOF_SITES.")
+    monkeypatch.setenv("FIELDPROOF_ARCHIVE", "/data")
+    assert 4 == programs.center([])
+    assert "FIELDPROOF_SITES is missing" in capsys.readouterr().err
+
+
+# --- looking without opening ----------------------------------------------------------------------
+
+
+def checked(written, capsys, **values):
+    """The exit code of a check of an edge, and what it says."""
+    code = programs.edge(["--check", str(written(EDGE | values))])
+    out, err = capsys.readouterr()
+    assert out.startswith("fieldproof-edge: The configuration is sound, ")
+    return code, err.splitlines()
+
+
+@pytest.fixture
+def port():
+    """A terminal that stands for a serial port; its path."""
+    ours, theirs = os.openpty()
+    yield os.ttyname(theirs)
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_what_is_there_is_sound(written, capsys, tmp_path, port):
+    """Folders that can be made and a port that is there are all that an edge needs."""
+    values = {"archive": str(tmp_path / "a" / "b"), "serial": port, "log": str(tmp_path / "log")}
+    assert (0, []) == checked(written, capsys, **values)
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_port_that_is_not_there_is_said(written, capsys, tmp_path):
+    """It keeps nobody from starting, for it may be plugged in later."""
+    values = {"archive": str(tmp_path), "serial": "/dev/no-such-port"}
+    code, (said,) = checked(written, capsys, **values)
+    assert 0 == code
+    assert (
+        "fieldproof-edge: What the key 'serial' names, /dev/no-such-port, is not there: No such "
+        "file or directory." == said
+    )
+    values["serial"] = str(tmp_path)
+    code, (said,) = checked(written, capsys, **values)
+    assert said.endswith(f"{tmp_path}, is no serial device.")
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "expected"),
+    [
+        ("archive", "file/below", "cannot be had: {0}/file is no folder."),
+        ("log", "folder", "{0}/folder, is no file that this user can write."),
+        ("events", "file/events", "cannot be had: {0}/file is no folder."),
+        ("clock", "none", "{0}/none, is no file that this user can read."),
+    ],
+)
+def test_what_cannot_be_used_is_said(written, capsys, tmp_path, port, key, name, expected):
+    """Each folder and file without which there is no start has its sentence, and the code is 69."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    values = {"archive": str(tmp_path), "serial": port, key: str(tmp_path / name)}
+    code, (said,) = checked(written, capsys, **values)
+    assert 69 == code
+    assert said.startswith(f"fieldproof-edge: What the key '{key}' names, ")
+    assert said.endswith(expected.format(tmp_path))
+
+
+def test_rights_are_looked_at(written, capsys, tmp_path, port, monkeypatch):
+    """A folder that this user cannot write, and a port that it cannot read, are said."""
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    code, said = checked(written, capsys, archive=str(tmp_path), serial=port)
+    assert 69 == code
+    assert f"{tmp_path} cannot be written by this user." in said[0]
+    assert f"{port}, cannot be read and written by this user" in said[1]
 
 
 # --- anything else --------------------------------------------------------------------------------

@@ -2,11 +2,12 @@
 
 import errno
 import socket
+import time
 
 import pytest
 
-from fieldproof_contract import Address, Datagram, Failed, SendDatagram
-from fieldproof_reference.live.ports import MOST_AT_ONCE, RECEIVE_BUFFER_BYTES
+from fieldproof_contract import SECOND_NS, Address, Datagram, Failed, SendDatagram
+from fieldproof_reference.live.ports import MOST_AT_ONCE, RECEIVE_BUFFER_BYTES, Ports
 
 PORT, OTHER = 24985, 32769
 
@@ -56,6 +57,73 @@ def test_the_receive_buffer_is_asked_to_be_large(host, bench, ear):
     ear.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
     assert RECEIVE_BUFFER_BYTES > 1_000_000
     assert ear.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == given
+
+
+@pytest.fixture
+def small(host, ear):
+    """A port that is heard, with a buffer for a few datagrams, and all that it told."""
+    told = []
+    ports = Ports(
+        host.loop,
+        host.address,
+        lambda port, source, data: told.append(data),
+        told.append,
+        lambda what, detail: told.append((what, *detail.values())),
+    )
+    ports.bind(PORT, hears=True)
+    ports._sockets[PORT].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+
+    def flood(datagrams):
+        for _ in range(datagrams):
+            ear.sendto(bytes(400), (host.address, PORT))
+
+    yield flood, told, ports
+    ports.close()
+
+
+def shares(told):
+    """How many datagrams came, and how many each fact and each sentence says were dropped."""
+    facts = [each[2] for each in told if isinstance(each, tuple)]
+    sentences = [int(each.split()[5]) for each in told if isinstance(each, str)]
+    return told.count(bytes(400)), facts, sentences
+
+
+def test_what_the_buffer_has_no_room_for_is_told_once(host, bench, small):
+    """Every datagram came or was dropped; one fact and one sentence a second say how many were."""
+    flood, told, _ = small
+    for rounds in (1, 2):
+        flood(100)
+        begin_ns = time.monotonic_ns()
+        bench.until(
+            lambda rounds=rounds: rounds == len(shares(told)[1]),
+            "drops were told",
+            lambda: host.loop.turn(time.monotonic_ns() + 10_000_000),
+        )
+        assert time.monotonic_ns() - begin_ns >= SECOND_NS
+    came, facts, sentences = shares(told)
+    assert 0 < came < 200
+    assert 200 == came + sum(facts)
+    assert facts == sentences
+    assert ("datagrams dropped", PORT, facts[0]) in told
+
+
+def test_drops_of_the_last_second_are_told_at_the_end(host, small):
+    """Also when nothing was read any more: whoever reads the log knows that more had come."""
+    flood, told, ports = small
+    flood(100)
+    ports.close()
+    ports.close()
+    _, (fact,), (sentence,) = shares(told)
+    assert 0 < fact == sentence <= 100
+
+
+def test_where_nothing_is_dropped_nothing_is_told(host, bench, small):
+    """Datagrams that are read in time leave no fact and no sentence."""
+    flood, told, ports = small
+    flood(1)
+    bench.until(lambda: told, "a datagram came", lambda: host.loop.turn(0))
+    ports.close()
+    assert [bytes(400)] == told
 
 
 def test_a_port_of_somebody_else_is_a_sentence(host, bench, own_address):

@@ -1,16 +1,20 @@
 """A tiny host in memory that runs the effects of nodes deterministically: these tests' driver.
 
 It keeps the laws of the contract and adds what tests want: a disk that refuses (`refuses`), a host
-that dies after so many effects (`lives_for`), a link whose fate a test decides (`carry`). It is not
-the product's virtual world, and on purpose shares no code with it.
+that dies after so many effects (`lives_for`), a link whose fate a test decides (`carry`, `pipe`),
+engines that fail (`engine`); those that do not are the real programs. It is not the product's
+virtual world, and on purpose shares no code with it.
 
 Test files do not import each other: they get all of this as the fixture `kit`.
 """
 
 import heapq
 import random
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -19,24 +23,33 @@ from fieldproof_contract import (
     SECOND_NS,
     Address,
     Append,
+    CloseStream,
     Datagram,
     Effect,
     Effects,
+    EngineEnded,
     Event,
     Failed,
+    Job,
+    Listen,
     Log,
     Monotonic,
     Node,
     Now,
+    OpenStream,
     Publish,
     Remove,
     Rename,
     Replace,
+    RunEngine,
     SendDatagram,
+    ServeTree,
+    StopEngine,
     Sync,
     Synced,
     Topic,
     Truncate,
+    WriteStream,
 )
 from fieldproof_reference import ports
 from fieldproof_reference.center import ARRIVED, CONFIRMED, PROMOTED, CenterSettings, EdgeAtCenter
@@ -47,8 +60,14 @@ from fieldproof_reference.edge import FILED, RECORD, EdgeSettings
 from fieldproof_reference.edge.answer import Answer
 from fieldproof_reference.edge.declare import Declare
 from fieldproof_reference.edge.filing import Filing
+from fieldproof_reference.edge.serve import Serve
+from fieldproof_reference.edge.share import Share
 from fieldproof_reference.edge.transmit import Transmit
 from fieldproof_reference.formats import trees, xrio
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from outside import Wires, engine_done
 
 DAY = 13_165  # 2006-01-17
 KEY = b"the key of daws"
@@ -56,6 +75,7 @@ EDGE_ADDRESS, CENTER_ADDRESS = "206.172.47.234", "136.159.51.71"
 EDGE = EdgeSettings("daws", CENTER_ADDRESS, KEY)
 CENTER = CenterSettings({"daws": EdgeAtCenter(KEY, Address(EDGE_ADDRESS, ports.REPAIR))})
 SYNC_NS = 5_000_000
+ENGINE_NS = 50_000_000
 DELAY_NS = 300_000_000
 _NEVER_NS = 1 << 63
 
@@ -67,6 +87,7 @@ class Disk:
         self.files = dict(files or {})
         self.synced = {path: len(data) for path, data in self.files.items()}
         self.refuses: Callable[[Effect], bool] = lambda effect: False
+        self.written_s: Callable[[str], int] = lambda path: 1_137_600_000  # for rsync
 
     def size(self, path: str) -> int | None:
         return len(self.files[path]) if path in self.files else None
@@ -134,6 +155,8 @@ class Host:
         self.logs: list[Log] = []
         self.published: list[Publish] = []
         self.durable: list[tuple[str, bytes]] = []  # what a Sync promised of raw files
+        self.running: dict[tuple[int, str], Job] = {}  # engines, by node and name
+        self.ran: list[Job] = []
 
     def now(self) -> Now:
         return Now(Monotonic(self.world.now_ns), self.world.utc_ns() + self.offset_ns)
@@ -148,6 +171,8 @@ class Host:
         self.nodes = []
         self._queue.clear()
         self.life += 1
+        self.running.clear()
+        self.world.wires.leave(self)
         if power_cut is not None:
             self.disk.power_cut(power_cut)
         else:  # the kernel goes on to write back what a killed process left
@@ -198,12 +223,41 @@ class Host:
                 self._post(topic, Topic(topic, message))
             case Log():
                 self.logs.append(effect)
+            case OpenStream() | WriteStream() | CloseStream():
+                self.world.wires.perform(self, index, effect)
+            case RunEngine(run, job):
+                self.running[index, run] = job
+                self.ran.append(job)
+                if not isinstance(job, ServeTree):
+                    ends = lambda life=self.life: self._run(index, run, job, life)  # noqa: E731
+                    self.world.at(ENGINE_NS, ends)
+            case StopEngine(run) if (index, run) in self.running:
+                served = isinstance(self.running.pop((index, run)), ServeTree)
+                self._queue.append((index, EngineEnded(run, b"", "" if served else "stopped")))
+            case StopEngine():
+                pass
             case Sync(paths):
                 self.disk.perform(effect)
                 sizes = [(path, len(self.disk.read(path))) for path in paths]
                 self.world.at(SYNC_NS, lambda life=self.life: self._synced(index, life, sizes))
             case _:
                 self.disk.perform(effect)
+
+    def _run(self, index: int, run: str, job: Job, life: int) -> None:
+        """An engine has done its job, or was meant to."""
+        if life != self.life or self.running.get((index, run)) is not job:
+            return
+        outcome = self.world.engine(job)
+        if outcome == "hangs":
+            return
+        del self.running[index, run]
+        output, reason = outcome or engine_done(self, job)
+        self.tell_node(index, EngineEnded(run, output, reason))
+
+    def tell_node(self, index: int, event: Event) -> None:
+        """Give an event to one node."""
+        if self.nodes:
+            self._call(index, self.nodes[index].receive(event, self.now()))
 
     def _synced(self, index: int, life: int, sizes: list[tuple[str, int]]) -> None:
         if life != self.life:
@@ -212,13 +266,14 @@ class Host:
             self.disk.synced[path] = max(self.disk.synced.get(path, 0), size)
             if path.startswith("udp/"):
                 self.durable.append((path, self.disk.read(path, 0, size)))
-        paths = tuple(path for path, _ in sizes)
-        self._call(index, self.nodes[index].receive(Synced(paths), self.now()))
+        self.tell_node(index, Synced(tuple(path for path, _ in sizes)))
 
 
 class World:
     """Hosts, a link between them and the time. `carry` gives each datagram its fate: the delays and
-    contents of its copies, none for a loss."""
+    contents of its copies, none for a loss; `pipe` gives each segment of a stream its own: what
+    arrives of it, None for a cut; `engine` gives a job its outcome: None for the real one, "hangs"
+    for none."""
 
     def __init__(self, begins_utc_s: float) -> None:
         self.now_ns = 0
@@ -227,6 +282,9 @@ class World:
         self.carry: Callable[[int, bytes], list[tuple[int, bytes]]] = lambda port, data: [
             (DELAY_NS, data)
         ]
+        self.pipe: Callable[[bytes], bytes | None] = lambda data: data
+        self.engine: Callable[[Job], tuple[bytes, str] | str | None] = lambda job: None
+        self.wires = Wires(self, DELAY_NS)
         self._agenda: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0
 
@@ -293,7 +351,7 @@ def record(second: int, site: bytes = b"DAWS", points: int = 60, salt: int = 0) 
     """A record of day DAY; `second` of the day. What it holds depends on second and salt."""
     source = random.Random(second * 1000 + salt)
     averages = [2700 + source.randrange(30) for _ in range(points)]
-    ranges = [source.randrange(8) for _ in range(points)]
+    ranges = [15 + source.randrange(8) for _ in range(points)]  # wide enough for their jumps
     counts = [60] * points
     stamp_s = DAY * 86_400 + second
     return xrio.pack(site, stamp_s, xrio.pack_points(averages, ranges, counts))
@@ -318,17 +376,26 @@ def edge_parts() -> Iterator[tuple]:
     yield lambda: Transmit(EDGE), {FILED}
     yield lambda: Declare(EDGE), set()
     yield lambda: Answer(EDGE), {ports.REPAIR}
+    yield lambda: Serve(EDGE), {Listen(ports.ARCHIVE)}
+    yield lambda: Share(replace(EDGE, shares=True)), set()
 
 
-def center_parts() -> Iterator[tuple]:
+def center_parts(method: str = "repair") -> Iterator[tuple]:
+    known = {site: replace(known, reconcile=method) for site, known in CENTER.sites.items()}
+    settings = replace(CENTER, sites=known)
     yield lambda: Receive(CENTER), {ports.TELEMETRY, ports.STATUS}
     yield lambda: Validate(CENTER), {ARRIVED, PROMOTED, CONFIRMED}
-    yield lambda: Reconcile(CENTER), {ports.MANIFEST, ports.REPAIR}
+    yield lambda: Reconcile(settings), {ports.MANIFEST, ports.REPAIR}
 
 
 @pytest.fixture(scope="session")
 def kit() -> SimpleNamespace:
     """Everything of this file that tests use; it holds no state."""
+    return everything()
+
+
+def everything() -> SimpleNamespace:
+    """The same for other rooms, which load this file by its path."""
     return SimpleNamespace(
         CENTER=CENTER,
         CENTER_ADDRESS=CENTER_ADDRESS,
@@ -341,7 +408,8 @@ def kit() -> SimpleNamespace:
         EDGE_ADDRESS=EDGE_ADDRESS,
         KEY=KEY,
         World=World,
-        center_parts=lambda: tuple(center_parts()),
+        done=lambda job: engine_done(None, job)[0],
+        center_parts=lambda method="repair": tuple(center_parts(method)),
         edge_parts=lambda: tuple(edge_parts()),
         filed=filed,
         path=path,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fieldproof_reference.center.assemble import assembled, displaced
+from fieldproof_reference.center.assemble import assembled, differing, displaced
 from fieldproof_reference.center.gaps import (
     ALL_HOURS,
     by_cadence,
@@ -15,8 +15,8 @@ from fieldproof_reference.center.gaps import (
     whole_hour,
     whole_hours,
 )
-from fieldproof_reference.edge.answer import pick
 from fieldproof_reference.edge.declare import day_files, manifest_of
+from fieldproof_reference.edge.lacking import pick
 from fieldproof_reference.formats import trees
 from fieldproof_reference.protocols.repair import Codec, Gap, Request, pack_request
 
@@ -193,3 +193,26 @@ def test_a_gap_of_the_center_alone(kit):
     after = repaired(kit, kit.Disk(), center, whole_hours(ALL_HOURS))
     assert {} == after
     assert [kit.record(3_600), kit.record(7_200)] == displaced(day_of(kit, center), after)
+
+
+@given(st.data())
+def test_what_differs_between_two_versions_of_an_hour(kit, data):
+    """The stretch holds what is new, and with what lies around it it makes the new version."""
+    records = [kit.record(3_600 + 60 * n) for n in range(12)]
+    old = [one for one in records if data.draw(st.booleans())]
+    new = [one for one in records if data.draw(st.booleans())]
+    gap, items = differing(b"".join(old), b"".join(new), kit.DAY, 1)
+    kept = [one for n, one in enumerate(records) if not gap.holds(3_600 + 60 * n)]
+    around = [one for one in kept if one in new]
+    assert around == [one for one in kept if one in old]
+    assert new == sorted([*around, *items], key=records.index)
+    assert -1 <= (gap.after_s or 0) < gap.before_s <= 86_400
+
+
+@pytest.mark.parametrize("junk", [b"torn", b"XRIO" + bytes(400)])
+def test_junk_has_no_place_in_time(kit, junk):
+    """Beside junk the stretch ends where the hour does."""
+    old = kit.record(3_600) + junk + kit.record(3_720)
+    new = kit.record(3_600) + junk + kit.record(3_660) + kit.record(3_720)
+    gap, items = differing(old, new, kit.DAY, 1)
+    assert ((3_599, 3_720), [kit.record(3_660)]) == ((gap.after_s, gap.before_s), items)

@@ -17,6 +17,7 @@ CENTER_PATHS = re.compile(
     r"|riometer/\d{4}/\d\d/\d\d/daws_xrio/\d{8}_\d\d_daws_xrio\.dat"
     r"|quarantine/\d{4}/\d\d/\d\d/([a-z-]+-[0-9a-f]{16}\.bin|provenance\.jsonl)"
     r"|(flags|provenance)/\d{4}/\d\d/\d\d/daws\.jsonl"
+    r"|receiver/\d{4}/\d\d/\d\d\.jsonl"
 )
 PORTS = (ports.TELEMETRY, ports.STATUS, ports.REPAIR, ports.MANIFEST)
 
@@ -105,7 +106,7 @@ def test_no_datagram_kills_a_node_or_leaves_its_trees(kit, data):
     world.run(11)
     assert archive == edge.disk.under("")
     assert [] == [path for path in center.disk.files if not CENTER_PATHS.fullmatch(path)]
-    assert (5, 3) == (len(edge.nodes), len(center.nodes))
+    assert (7, 3) == (len(edge.nodes), len(center.nodes))
     world.carry = lambda port, data: [(kit.DELAY_NS, data)] if port != ports.MANIFEST else []
     edge.tell(ports.REPAIR, Datagram(ports.REPAIR, Address(kit.CENTER_ADDRESS, 1), request))
     world.run(60)

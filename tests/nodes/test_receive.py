@@ -1,12 +1,13 @@
 """The raw tree: all that came, as it came, with a line for each, whatever the disk did."""
 
+import json
 import random
 
 import pytest
 
-from fieldproof_contract import Address, Append, Datagram, Log
+from fieldproof_contract import Address, Append, Datagram, Log, Replace, Stop, Sync
 from fieldproof_reference import ports
-from fieldproof_reference.center import ARRIVED
+from fieldproof_reference.center import ARRIVED, beats
 from fieldproof_reference.center.receive import Receive
 from fieldproof_reference.formats import idx
 
@@ -183,3 +184,94 @@ def test_rot_in_the_index_costs_one_line(kit):
     assert [b"one", b"three", b"four"] == consistent(
         {DAT: host.disk.files[DAT], INDEX: index.replace(rotten, b"")}
     )
+
+
+# --- what the receiver says of itself ---
+
+BEATS = "receiver/2006/01/17.jsonl"
+
+
+def said(kit, host):
+    """What the receiver said, with the seconds of the day."""
+    lines = [json.loads(line) for line in host.disk.files[BEATS].splitlines()]
+    return [(what, second - kit.DAY_S) for line in lines for what, second in line.items()]
+
+
+def stop(host):
+    """The host ends in good order."""
+    host._queue.append((0, Stop()))
+    host._drain()
+
+
+def test_a_receiver_that_hears_nothing_says_that_it_is_there(kit):
+    """A life begins, beats at most once a minute while nothing comes, and ends in good order."""
+    world, host = center_with(kit, begins_s=100)
+    world.run(300)
+    stop(host)
+    beaten = [("beat_s", 170), ("beat_s", 240), ("beat_s", 310), ("beat_s", 380)]
+    assert [("began_s", 100), *beaten, ("ended_s", 400)] == said(kit, host)
+    assert beats.BEAT_NS >= 60 * 10**9
+
+
+def test_a_busy_receiver_writes_no_beats(kit):
+    """A datagram a minute is a sign of life that needs no other, jitter or not."""
+    world, host = center_with(kit)
+    for number in range(60):
+        arrive(host, b"%d" % number)
+        world.run(59.5 if number % 2 else 60.5)
+    assert [("began_s", 0)] == said(kit, host)
+
+
+def test_a_beat_is_synced_with_the_next_datagram_alone(kit):
+    """A quiet receiver asks for no sync; the next datagram's takes what was said with it, once."""
+    world, host = center_with(kit)
+    synced = []
+    host.disk.refuses = lambda effect: isinstance(effect, Sync) and synced.append(effect.paths)
+    world.run(200)
+    assert [] == synced
+    arrive(host, b"one", b"two")
+    assert [(DAT, INDEX, BEATS), (DAT, INDEX)] == synced
+    world.run(1)
+    assert len(host.disk.files[BEATS]) == host.disk.synced[BEATS]
+
+
+def test_what_a_crash_left_of_a_beat_is_cut_off(kit):
+    """A start writes behind whole lines alone, wherever the last life was cut."""
+    world, host = center_with(kit)
+    world.run(80)
+    whole = host.disk.files[BEATS]
+    for size in range(len(whole) + 1):
+        _, later = center_with(kit, {BEATS: whole[:size]}, begins_s=500)
+        kept = whole[: whole.rfind(b"\n", 0, size) + 1]
+        assert kept + b'{"began_s": %d}\n' % (kit.DAY_S + 500) == later.disk.files[BEATS]
+
+
+def test_a_full_disk_delays_what_the_receiver_says(kit):
+    """The start of a life that the disk did not take is said with the next beat, and a datagram
+    meanwhile is synced all the same."""
+    world = kit.World(kit.DAY_S)
+    disk = kit.Disk()
+    disk.refuses = lambda effect: isinstance(effect, Append) and effect.path == BEATS
+    host = world.host(kit.CENTER_ADDRESS, disk, (lambda: Receive(kit.CENTER), {ports.TELEMETRY}))
+    arrive(host, b"kept")
+    world.run(1)
+    assert (b"kept", 4) == (disk.files[DAT], disk.synced[DAT])
+    world.run(100)
+    assert BEATS not in disk.files
+    disk.refuses = lambda effect: False
+    world.run(100)
+    assert [("began_s", 0), ("beat_s", 140)] == said(kit, host)
+
+
+def test_a_start_that_the_disk_refused_is_said_later(kit):
+    """Where mending failed, nothing was said after it: the next beat makes up for that."""
+    _, first = center_with(kit)
+    arrive(first, b"whole")
+    torn = {**first.disk.files, DAT: first.disk.files[DAT] + b"torn"}
+    world = kit.World(kit.DAY_S + 700)
+    disk = kit.Disk(torn)
+    disk.refuses = lambda effect: isinstance(effect, Replace)
+    host = world.host(kit.CENTER_ADDRESS, disk, (lambda: Receive(kit.CENTER), {ports.TELEMETRY}))
+    disk.refuses = lambda effect: False
+    world.run(80)
+    assert [("began_s", 0), ("began_s", 700), ("beat_s", 770)] == said(kit, host)

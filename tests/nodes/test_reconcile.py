@@ -111,8 +111,8 @@ def test_gaps_take_one_round_trip(kit):
     world.run(600)
     assert proven(kit, edge, center)
     assert (1, 1) == (len(asked(center)), len(asked(edge)) - 1)  # and the manifest
-    expected = [{"site": "daws", "day": "2006-01-17", "items": 3, "bytes": 1_140, "method": "gaps"}]
-    assert expected == logged(center, "repaired")
+    facts = {"site": "daws", "day": "2006-01-17", "items": 3, "bytes": 1_140}
+    assert [{**facts, "method": "repair", "step": "gaps"}] == logged(center, "repaired")
     gaps = 1 + 3  # the beginning of the day, which the edge has not either, touches a suspect hour
     assert ["restored"] * gaps + ["confirmed"] == notes(kit, center)
     assert CONFIRMED in [effect.topic for effect in center.published]

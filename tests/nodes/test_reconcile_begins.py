@@ -70,8 +70,10 @@ def test_a_manifest_of_a_day_that_has_not_ended_is_kept(evening):
 
 @pytest.mark.parametrize("method", ["http-range", "none"])
 def test_a_site_of_another_method_is_not_asked(kit, evening, method):
-    """Manifests of sites that are fetched otherwise, or not at all, open no case."""
-    known = {"daws": EdgeAtCenter(kit.KEY, kit.CENTER.sites["daws"].repair, method)}
+    """Manifests of sites whose archive another program serves, or that are not asked at all, open
+    no case."""
+    address = kit.CENTER.sites["daws"].repair
+    known = {"daws": EdgeAtCenter(kit.KEY, address, method, fetch_from=address)}
     node = (lambda: Reconcile(CenterSettings(known)), {ports.MANIFEST, ports.REPAIR})
     world, _, center = evening(parts=(node,))
     world.run(90_000)

@@ -14,7 +14,8 @@ from fieldproof_contract import (
     StreamOpened,
     WriteStream,
 )
-from fieldproof_reference.edge.serve import IDLE_NS, MOST_STREAMS, Serve
+from fieldproof_reference.edge.serve import Serve
+from fieldproof_reference.guests import IDLE_NS, MOST_STREAMS
 
 PEER = Address("136.159.51.71", 50_000)
 

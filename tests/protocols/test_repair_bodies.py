@@ -58,9 +58,9 @@ def test_round_trip(groups, wanted):
     assert tuple(map(tuple, groups)) == unpack_body(used, body, GAPS, DAY, ROOM)
 
 
-@pytest.mark.parametrize("wanted", Codec)
+@pytest.mark.parametrize("wanted", [codec for codec in Codec if codec is not Codec.XDELTA])
 def test_the_wanted_codec(wanted):
-    """Ordinary records travel in the codec that was asked for."""
+    """Ordinary records travel in the codec that was asked for, unless that is one of deltas."""
     assert wanted is pack_body(three(), wanted, DAY, GAPS)[0]
 
 

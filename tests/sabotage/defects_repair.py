@@ -1,5 +1,7 @@
 """Defects of reconciliation: what the center asks for, and what it does with the answer."""
 
+from dataclasses import replace
+
 from planted import (
     ACCOUNTED,
     CLAIMS,
@@ -15,13 +17,12 @@ from fieldproof.checks import quarantined, sometimes, wire_bytes
 from fieldproof.checks.world import Settled
 from fieldproof.faults import Corrupt, Lose, Outage, RotRecord, at
 from fieldproof_contract import Monotonic
-from fieldproof_reference.center import reconcile
-from fieldproof_reference.center.assemble import assembled
-from fieldproof_reference.center.reconcile import Level, Reconcile
+from fieldproof_reference.center.canonical import digest_of
+from fieldproof_reference.center.methods import Level
+from fieldproof_reference.center.reconcile import Reconcile
 from fieldproof_reference.center.validate import Validate
 from fieldproof_reference.formats import trees
 from fieldproof_reference.formats.days import DAY_S, HOUR_S
-from fieldproof_reference.protocols.repair import unpack_body
 
 
 class TailGapUnseen(Reconcile):
@@ -70,12 +71,9 @@ class PatchAppliedTwice(Reconcile):
 class DigestNotCompared(Reconcile):
     """An answer that fills the gaps is believed, whatever the edge's digest of the day is."""
 
-    def _apply(self, case, reply, now):
-        limit = reconcile.MOST_DAY_BYTES
-        groups = unpack_body(reply.codec, reply.body, case.gaps, case.of.day, limit)
-        day = assembled(self._read_day(case.of), case.of.day, case.gaps, groups)
-        digest = reconcile._digest(case.of, day)
-        return super()._apply(case, reply._replace(digest=digest), now)
+    def _apply(self, case, copy, now):
+        believed = replace(copy, digest=digest_of(case.of, copy.day))
+        return super()._apply(case, believed, now)
 
 
 class PatchReplacesTheFile(Reconcile):
@@ -123,7 +121,7 @@ class AsksOnce(Reconcile):
     """A request that was lost is not repeated."""
 
     def _go_on(self, case, now):
-        effects = () if case.request else super()._go_on(case, now)
+        effects = () if case.way else super()._go_on(case, now)
         case.due = Monotonic(now.monotonic + 10**18)
         return effects
 

@@ -31,7 +31,7 @@ PICTURED = "dawson-three-lost-packets"
 EXAMPLE = "evening-outage"  # the scenario that README.md tells its reader to write
 TO_BE_WRITTEN = "scenarios/fieldproof/catalog/evening_outage.py"
 CI_COMMANDS = ("demo", "test", "test-netem", "depends", "lock")
-FIELDPROOF_COMMANDS = ("list", "run", "check", "show", "doctor")
+FIELDPROOF_COMMANDS = ("list", "run", "check", "show", "table", "doctor")
 
 
 # --- what documents say ---------------------------------------------------------------------------

@@ -27,12 +27,8 @@ from fieldproof_contract import (
     Topic,
     Truncate,
 )
-from fieldproof_simulators.machines.host import (
-    LINE_BUFFER_BYTES,
-    RECEIVE_BUFFER_BYTES,
-    SYNC_NS,
-    Host,
-)
+from fieldproof_simulators.machines.buffers import LINE_BUFFER_BYTES, RECEIVE_BUFFER_BYTES
+from fieldproof_simulators.machines.host import SYNC_NS, Host
 from fieldproof_simulators.world import World
 
 BEGINS_NS = 1_137_456_000 * SECOND_NS  # 2006-01-17

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from fieldproof_contract import LineData, LineDown, LineUp
-from fieldproof_simulators.machines.host import LINE_BUFFER_BYTES, Host
+from fieldproof_simulators.machines.buffers import LINE_BUFFER_BYTES
+from fieldproof_simulators.machines.host import Host
 from fieldproof_simulators.world import World
 
 UP, DOWN = LineUp("line"), LineDown("line", "unplugged")

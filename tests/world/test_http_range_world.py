@@ -59,7 +59,10 @@ class ByRanges(Reference):
     def center(self, center, sites, seed):
         known = {
             site.name: EdgeAtCenter(
-                key(seed, site.name), Address(site.address, ports.REPAIR), "http-range"
+                key(seed, site.name),
+                Address(site.address, ports.REPAIR),
+                "http-range",
+                Address(site.address, ports.ARCHIVE),
             )
             for site in sites
         }

@@ -33,7 +33,7 @@ from fieldproof.run import Stage
 from fieldproof.scenario import Center, Link, Scenario, Site
 from fieldproof.systems.reference import Reference
 from fieldproof_contract import SECOND_NS
-from fieldproof_simulators.machines.host import LINE_BUFFER_BYTES
+from fieldproof_simulators.machines.buffers import LINE_BUFFER_BYTES
 
 MINUTE_NS = 60 * SECOND_NS
 ARCHIVE = "riometer/2006/01/17/daws_xrio/20060117_12_daws_xrio.dat"
@@ -282,6 +282,8 @@ def test_disk_full():
     left = happen(at("12:03:30", DiskFull("daws"), until="12:06:30"))
     assert [(210.0, "daws", 0)] == left.lines("disk full", "fault")
     assert [(390.0, "daws", 0)] == left.lines("disk relieved", "fault")
+    room = [(210.0, "daws", 0, 0), (390.0, "daws", 0, 0)]
+    assert room == left.lines("no room", "bytes", "fault")
     failed = left.lines("effect failed", "effect")
     assert {("daws/filing", "append")} == {line[1:] for line in failed}
     assert all(210 < line[0] < 390 for line in failed)

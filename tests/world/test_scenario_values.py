@@ -91,7 +91,7 @@ CHECKS = st.sampled_from(
         wire_bytes("v", "repair", at_most=7),
     ]
 )
-SCENARIOS = st.builds(
+STORIES = st.builds(
     Scenario,
     name=TEXT,
     story=TEXT,
@@ -106,6 +106,10 @@ SCENARIOS = st.builds(
     fidelity=TEXT,
     settles_within=TEXT,
     lead=TEXT,
+)
+SCENARIOS = st.one_of(
+    STORIES,
+    st.builds(lambda one, other: msgspec.structs.replace(one, continues=other), STORIES, STORIES),
 )
 QUIET = Scenario(
     name="quiet-hour",

@@ -14,9 +14,10 @@ from fieldproof.faults import (
     Unplug,
     at,
 )
-from fieldproof.scenario import Center, Link, Scenario, Site
+from fieldproof.scenario import PROGRAMS, Center, Link, Scenario, Site
 from fieldproof.tiers import lacks, misplaced
 from fieldproof.wellformed import MalformedScenario, validate
+from fieldproof_simulators.engines.live import tools
 
 QUIET = Scenario(
     name="quiet-hour",
@@ -44,11 +45,26 @@ def test_nothing_is_needed_for_virtual_time(needs: tuple[str, ...]):
     assert "" == lacks(msgspec.structs.replace(QUIET, needs=needs), "virtual")
 
 
+@pytest.mark.parametrize("tier", ["virtual", "live"])
+@pytest.mark.parametrize(("method", "program"), PROGRAMS.items())
+def test_a_way_to_reconcile_may_take_a_program(monkeypatch, tier, method, program):
+    """Programs that reconcile run for real in both tiers: where one is missing, it is said, with
+    the line that installs it; where the center asks for nothing, nothing is missing."""
+    monkeypatch.setattr(tools.shutil, "which", lambda name: None if name == program else name)
+    site = msgspec.structs.replace(QUIET.sites[0], reconcile=method)
+    scenario = msgspec.structs.replace(QUIET, nodes=(site, Center()))
+    said = f"{program} is missing; as root: apt-get install {program}."
+    assert said == lacks(scenario, tier)
+    idle = msgspec.structs.replace(QUIET, nodes=(site, Center(reconciles=False)))
+    assert "" == lacks(idle, tier)
+
+
 def test_a_way_to_reconcile_is_known():
-    """A site's days are made whole in one of three ways."""
+    """A site's days are made whole in one of five ways."""
     site = msgspec.structs.replace(QUIET.sites[0], reconcile="by hand")
-    assert "has reconcile 'by hand'; known are: repair, http-range, none." in refusal(
-        nodes=(site, Center())
+    assert (
+        "has reconcile 'by hand'; known are: repair, xdelta, rsync, http-range, none."
+        in refusal(nodes=(site, Center()))
     )
 
 

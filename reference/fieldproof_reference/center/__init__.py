@@ -27,9 +27,9 @@ REOPENED = "reopened"
 DOUBTED = "doubted"
 """Topic: a valid record came that its proven hour does not hold (`SiteHour`)."""
 
-Method: TypeAlias = Literal["repair", "http-range", "none"]
-"""How a site's days become the edge's: by our repair protocol, from an archive that is served by
-HTTP, or not at all."""
+Method: TypeAlias = Literal["repair", "xdelta", "rsync", "http-range", "none"]
+"""How a site's days become the edge's: by our repair protocol, with records or with deltas of
+xdelta3; by rsync; from an archive that is served by HTTP; or not at all."""
 
 
 class SiteDay(NamedTuple):
@@ -72,3 +72,5 @@ class CenterSettings:
     """What every node of the center must know. Sites that are not named here have no folder."""
 
     sites: Mapping[str, EdgeAtCenter]  # four letters, lower case
+    products: bool = False  # draws plots
+    page: int | None = None  # TCP port of the status page

@@ -8,9 +8,9 @@ asked for.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
+from itertools import chain, takewhile
 
-from fieldproof_reference.center.gaps import is_whole_hour
+from fieldproof_reference.center.gaps import is_whole_hour, whole_hour
 from fieldproof_reference.formats import xrio
 from fieldproof_reference.formats.days import DAY_S, HOUR_S
 from fieldproof_reference.protocols.repair import Gap
@@ -30,6 +30,41 @@ def assembled(
         else:
             _fill(hours, number, gap, items)
     return hours
+
+
+def within(day: Day, number: int, gaps: Sequence[Gap]) -> list[list[bytes]]:
+    """What the day holds in each of the gaps, in the order of its files."""
+    groups: list[list[bytes]] = []
+    for gap in gaps:
+        if is_whole_hour(gap):
+            groups.append(items_of(day.get((gap.before_s - 1) // HOUR_S, b"")))
+            continue
+        parts = []
+        for hour in range((gap.after_s or 0) // HOUR_S, min(gap.before_s, DAY_S - 1) // HOUR_S + 1):
+            data = day.get(hour, b"")
+            before, after = _around(data, number, gap)
+            parts.append(data[len(before) : len(data) - len(after)])
+        groups.append([item for part in parts for item in items_of(part)])
+    return groups
+
+
+def differing(before: bytes, after: bytes, number: int, hour: int) -> tuple[Gap, list[bytes]]:
+    """The stretch of an hour file in which two versions of it differ, and what lies there now."""
+    old, new = items_of(before), items_of(after)
+    first = _same(old, new)
+    behind = _same(old[first:][::-1], new[first:][::-1])
+    last = len(new) - behind
+    whole = whole_hour(hour)
+    after_s = _second(new[first - 1], number) if first else None
+    before_s = _second(new[last], number) if behind else None
+    if before_s is None or (after_s or -1) >= before_s:
+        before_s = whole.before_s
+    return Gap(whole.after_s if after_s is None else after_s, before_s), new[first:last]
+
+
+def items_of(data: bytes) -> list[bytes]:
+    """Records, and the junk between them, of a file or a part of it."""
+    return [data[span.offset : span.offset + span.size] for span in xrio.walk(data)]
 
 
 def displaced(before: Day, after: Day) -> list[bytes]:
@@ -68,6 +103,18 @@ def _around(data: bytes, number: int, gap: Gap) -> tuple[bytes, bytes]:
     return data[:start], data[end:]
 
 
+def _same(some: Sequence[bytes], others: Sequence[bytes]) -> int:
+    """How many items at the beginning are the same."""
+    pairs = zip(some, others, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _second(item: bytes, number: int) -> int | None:
+    """Of the day, of a record's first sample; None for junk and for a record of another day."""
+    second = xrio.timestamp_s(item) - number * DAY_S if xrio.invalid(item) is None else -1
+    return second if 0 <= second < DAY_S else None
+
+
 def _put(hours: dict[int, bytes], hour: int, data: bytes) -> None:
     if data:
         hours[hour] = data
@@ -76,6 +123,4 @@ def _put(hours: dict[int, bytes], hour: int, data: bytes) -> None:
 
 
 def _records(files: Iterable[bytes]) -> Iterable[bytes]:
-    return chain.from_iterable(
-        (data[span.offset : span.offset + span.size] for span in xrio.walk(data)) for data in files
-    )
+    return chain.from_iterable(map(items_of, files))

@@ -1,7 +1,7 @@
 """Makes the canonical hour files of some sites what their edges' are, over HTTP, hour by hour.
 
-For an edge that speaks nothing of ours but serves its archive read-only, as any web server can
-(R1-35). The laws:
+For an edge that signs no manifests but whose archive is served read-only, as any web server can
+(R1-35); where there are manifests `reconcile` fetches by the day. The laws:
 
 1. An hour of which the center's clock says that it ended `CLOSING_NS` ago is fetched: gaps by
    cadence as byte ranges, the whole file where these do not fit, and nothing at all where length
@@ -13,12 +13,12 @@ For an edge that speaks nothing of ours but serves its archive read-only, as any
    edge is asked again `DOUBT_NS` after that (T3).
 4. The day of which all hours are proven is confirmed.
 5. Who answers at the site's address is the edge: plain HTTP signs nothing. Only sites whose method
-   is "http-range" are this node's, and each is visited by itself (`visits`).
+   is "http-range" and that say what serves them are this node's, and each is visited by itself
+   (`visits`).
 """
 
 from fieldproof_contract import (
     SECOND_NS,
-    Address,
     DiskView,
     Effects,
     Event,
@@ -34,7 +34,6 @@ from fieldproof_contract import (
     Topic,
     WriteStream,
 )
-from fieldproof_reference import ports
 from fieldproof_reference.center import DOUBTED, CenterSettings, SiteHour, provenance
 from fieldproof_reference.center.notes import mended
 from fieldproof_reference.center.visits import Visits
@@ -52,9 +51,9 @@ class Fetch:
 
     def __init__(self, settings: CenterSettings) -> None:
         self._servers = {
-            site: known.fetch_from or Address(known.repair.host, ports.ARCHIVE)
+            site: known.fetch_from
             for site, known in settings.sites.items()
-            if known.reconcile == "http-range"
+            if known.reconcile == "http-range" and known.fetch_from is not None
         }
         self._visits: dict[str, Visits] = {}
         self._hour = 0  # the open hour, since 1970; hours before it have their errand
@@ -72,7 +71,11 @@ class Fetch:
             self._visits[of.site].proven.add(of.hour)
         self._await_end_of_hour(now)
         self._take_up(now)
-        return (*mended(disk, "provenance", now), *map(Remove, disk.listing("staging/")))
+        return (*mended(disk, "provenance", now), *map(Remove, self._staged()))
+
+    def _staged(self) -> list[str]:
+        """What an earlier life left."""
+        return [path for site in self._servers for path in self._disk.listing(f"staging/{site}/")]
 
     def receive(self, event: Event, now: Now) -> Effects:
         """Pass on what concerns a site."""
@@ -81,7 +84,7 @@ class Fetch:
                 visits = self._of_stream(stream)
                 return visits.receive(event, now) if visits else ()
             case Synced((path,)):
-                synced = [visits.synced(path) for visits in self._visits.values()]
+                synced = [visits.synced(path, now) for visits in self._visits.values()]
                 return tuple(effect for effects in synced for effect in effects)
             case Topic(topic, SiteHour(site, number)) if topic == DOUBTED:
                 visits = self._visits.get(site)

@@ -1,12 +1,23 @@
-"""An hour that came from the edge becomes part of the archive, and its proof is noted. Pure.
+"""What came from the edge becomes part of the archive: a day, or an hour with its proof. Pure.
 
 In this order, so that a death in between leaves too many notes and never too few: what loses its
 place goes to quarantine (I3), what gains one is noted with its origin (I4), then the file changes.
 """
 
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
-from fieldproof_contract import SECOND_NS, DiskView, Effects, Log, Now, Publish, Replace, Sync
+from fieldproof_contract import (
+    SECOND_NS,
+    DiskView,
+    Effects,
+    Log,
+    Now,
+    Publish,
+    Remove,
+    Replace,
+    Sync,
+)
 from fieldproof_reference.center import (
     CONFIRMED,
     PROMOTED,
@@ -16,12 +27,13 @@ from fieldproof_reference.center import (
     SiteHour,
     provenance,
 )
-from fieldproof_reference.center.assemble import displaced
+from fieldproof_reference.center.assemble import Day, displaced
+from fieldproof_reference.center.canonical import path_of
 from fieldproof_reference.center.errand import Errand, held
 from fieldproof_reference.center.quarantine import quarantine
 from fieldproof_reference.formats import trees, xrio
 from fieldproof_reference.formats.days import DAY_S, HOUR_S, day_text
-from fieldproof_reference.protocols.repair import day_digest
+from fieldproof_reference.protocols.repair import Gap, day_digest
 
 METHOD = "http-range"
 
@@ -44,6 +56,7 @@ def promotion(disk: DiskView, errand: Errand, after: bytes, now: Now) -> Effects
             "items": count,
             "bytes": len(content),
             "utc_ns": now.utc_ns,
+            "method": METHOD,
         }
         effects += (provenance.line(of.day, "restored", detail),)
         items, size = items + count, size + len(content)
@@ -63,34 +76,65 @@ def promotion(disk: DiskView, errand: Errand, after: bytes, now: Now) -> Effects
     )
 
 
+def day_promotion(
+    disk: DiskView,
+    of: SiteDay,
+    before: Day,
+    after: Day,
+    stretches: Sequence[tuple[Gap, Sequence[bytes]]],
+    how: Mapping[str, str],
+    now: Now,
+) -> Effects:
+    """`after` becomes the day. `stretches`: what came, and in which gaps it lies; `how`: by which
+    method, for people."""
+    effects: Effects = ()
+    origin: dict[str, str | int] = {"site": of.site, "day": day_text(of.day)}
+    for record in displaced(before, after):
+        effects += quarantine(disk, "not at the edge", record, now.utc_ns // SECOND_NS, origin)
+    for gap, items in stretches:
+        stretch = {"after_s": -1 if gap.after_s is None else gap.after_s, "before_s": gap.before_s}
+        amount = {"items": len(items), "bytes": sum(map(len, items)), "utc_ns": now.utc_ns}
+        effects += (provenance.line(of, "restored", {**stretch, **amount, **how}),)
+    effects += (Sync((provenance.path_of(of),)),) if stretches else ()
+    changed = [hour for hour in range(24) if before.get(hour) != after.get(hour)]
+    paths = tuple(path_of(of, hour) for hour in changed)
+    for hour, path in zip(changed, paths, strict=True):
+        effects += (Replace(path, after[hour]) if hour in after else Remove(path),)
+    items = [item for _, group in stretches for item in group]
+    facts = {**origin, "items": len(items), "bytes": sum(map(len, items)), **how}
+    return (*effects, Log("repaired", facts), Publish(PROMOTED, Promoted(paths)))
+
+
 def closed(of: SiteHour) -> Effects:
     """The hour is as at the edge: nobody may add to it."""
     return (Publish(CONFIRMED, of),)
 
 
-def reopened(disk: DiskView, of: SiteHour) -> Effects:
+def reopened(disk: DiskView, of: SiteHour, now: Now) -> Effects:
     """The edge may have changed the hour after its proof."""
-    effects: Effects = (provenance.line(of.day, provenance.HOUR_REOPENED, {"hour": of.hour}),)
+    detail = {"hour": of.hour, "utc_ns": now.utc_ns}
+    effects: Effects = (provenance.line(of.day, provenance.HOUR_REOPENED, detail),)
     if provenance.is_confirmed(disk, of.day):
-        effects += (provenance.line(of.day, "reopened", {"hour": of.hour}),)
+        effects += (provenance.line(of.day, "reopened", detail),)
     return (*effects, Sync((provenance.path_of(of.day),)), Publish(REOPENED, of))
 
 
-def noted(errand: Errand, after: bytes) -> Effects:
+def noted(errand: Errand, after: bytes, now: Now) -> Effects:
     """The note that a restart believes: the hour is proven, and by what."""
     of = errand.of
     detail: dict[str, str | int] = {"hour": of.hour, "sha256": sha256(after).hexdigest()}
-    detail["by"] = errand.proof.value
+    detail |= {"by": errand.proof.value, "method": METHOD, "utc_ns": now.utc_ns}
     line = provenance.line(of.day, provenance.HOUR_PROVEN, detail)
     return (line, Sync((line.path,)))
 
 
-def day_noted(disk: DiskView, of: SiteDay) -> Effects:
+def day_noted(disk: DiskView, of: SiteDay, now: Now) -> Effects:
     """All hours of a day are proven."""
     paths = (trees.hour_path(of.site, of.day * DAY_S + hour * HOUR_S) for hour in range(24))
     files = [(path.rpartition("/")[2], held(disk, path)) for path in paths]
     digest = day_digest([(name, data) for name, data in files if data]).hex()
-    line = provenance.line(of, "confirmed", {"digest": digest})
+    detail: dict[str, str | int] = {"digest": digest, "method": METHOD, "utc_ns": now.utc_ns}
+    line = provenance.line(of, "confirmed", detail)
     said = Log("confirmed", {"site": of.site, "day": day_text(of.day)})
     return (line, Sync((line.path,)), Publish(CONFIRMED, of), said)
 

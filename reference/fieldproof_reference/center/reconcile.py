@@ -5,14 +5,19 @@ The laws:
 1. Nothing is believed but the edge's signed digest of a closed day. When the center's day has that
    digest and is durable, the day is *proven* and does not change any more (I2), unless the edge
    signs another digest: it may have filed a record late (T3).
-2. What a repair brings is put into a copy; the copy becomes the day only when its digest is the
-   edge's; otherwise all of it is dropped (T10, T23).
+2. What a way brings (`methods`) is a copy; it becomes the day only when its digest is the edge's;
+   otherwise all of it is dropped (T10, T23).
 3. What loses its place goes to quarantine (I3); what gains one is noted with its origin (I4).
-4. A request is repeated with doubling back-off until it is answered; a piece of an answer is
-   progress and resets the wait. Nobody gives up on a day.
-5. A day has its case when its manifest is here and it has ended by this clock; a day of which no
+4. Each site has its method. More is asked for where an answer does not lead to the digest: gaps,
+   whole hours, all hours. A method that cannot be had `TRIES` times, or has no more to ask for,
+   gives way to the next in this case; the log says so, and `day differs` says what is missing.
+   Nobody gives up on a day: hours after the last one has failed the site's own begins again.
+5. A request is repeated with doubling back-off until it is answered; a piece of an answer is
+   progress and resets the wait. Ways that take a connection or an engine go one at a time.
+6. A day has its case when its manifest is here and it has ended by this clock; a day of which no
    manifest came has it `GRACE_NS` after its end.
-6. Only sites whose method is "repair" are this node's.
+7. Sites without a method are not this node's, nor are those with an archive that another program
+   serves: there are no manifests there (`fetch`).
 
 The life of a case (one site, one closed day):
 
@@ -21,17 +26,16 @@ The life of a case (one site, one closed day):
     compared -- otherwise ---------------------> asked (gaps by cadence)
     asked    -- no answer in time -------------> asked (the same, later)
     asked    -- none for long -----------------> compared
+    asked    -- the method cannot be had ------> resting, then asked; or by the next method
     asked    -- answer leads to the digest ----> promoted, synced
     asked    -- answer does not ---------------> asked (whole hours, then all hours)
-    asked    -- nor do all hours --------------> waiting
+    asked    -- nor do all hours --------------> asked by the next method, or waiting
     synced   -- the disk has it ---------------> proven
     synced   -- not in time -------------------> compared
     proven   -- manifest of another digest ----> waiting
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import IntEnum
 
 from fieldproof_contract import (
     SECOND_NS,
@@ -39,53 +43,60 @@ from fieldproof_contract import (
     Datagram,
     DiskView,
     Effects,
+    EngineEnded,
     Event,
+    Failed,
     Log,
     Monotonic,
     Now,
     Publish,
     Remove,
-    Replace,
-    SendDatagram,
+    StreamClosed,
+    StreamData,
+    StreamOpened,
     Sync,
     Synced,
 )
 from fieldproof_reference import ports
 from fieldproof_reference.center import (
     CONFIRMED,
-    PROMOTED,
     REOPENED,
     CenterSettings,
-    Promoted,
+    Method,
     SiteDay,
     provenance,
 )
-from fieldproof_reference.center.assemble import Day, assembled, displaced
-from fieldproof_reference.center.gaps import (
-    ALL_HOURS,
-    CADENCE_S,
-    by_cadence,
-    suspect_hours,
-    whole_hours,
+from fieldproof_reference.center.assemble import Day
+from fieldproof_reference.center.canonical import digest_of, path_of, read_day
+from fieldproof_reference.center.cases import (
+    NEXT,
+    Case,
+    difference,
+    gaps_for,
+    hurry,
+    is_asked,
+    method_failed,
+    not_usable,
+    way_for,
 )
+from fieldproof_reference.center.declared import Declared
+from fieldproof_reference.center.methods import (
+    Copy,
+    Level,
+    Outcome,
+    Progress,
+    Task,
+    Told,
+    Unavailable,
+    Unusable,
+)
+from fieldproof_reference.center.methods.pull import STAGING
 from fieldproof_reference.center.notes import MEMORY_DAYS, mended
-from fieldproof_reference.center.quarantine import quarantine
-from fieldproof_reference.formats import trees
-from fieldproof_reference.formats.days import DAY_S, HOUR_S, day_text
-from fieldproof_reference.protocols.repair import (
-    Assembly,
-    Codec,
-    Gap,
-    Malformed,
-    Manifest,
-    Reply,
-    Request,
-    day_digest,
-    pack_request,
-    read_manifest,
-    site_of,
-    unpack_body,
-)
+from fieldproof_reference.center.promote import day_promotion
+from fieldproof_reference.formats.days import DAY_S, day_text
+from fieldproof_reference.protocols.repair import Manifest, site_of
+
+TRIES = 3
 
 DAY_NS = DAY_S * SECOND_NS
 LOOK_NS = 3600 * SECOND_NS
@@ -94,78 +105,46 @@ GRACE_NS = 180 * SECOND_NS
 """How long after the end of a day its manifest may still come: edges close hours 75 s after their
 end, links take seconds."""
 
-PATIENCE_NS = 2 * SECOND_NS
 DARK_PATIENCE_NS = 600 * SECOND_NS
 MOST_PATIENCE_NS = 6 * 3600 * SECOND_NS
-"""Waits for an answer: at first two round trips of 600 ms and some; ten minutes where no manifest
-came, for then the link may be dark; six hours at most. A manifest is a sign of life, which ends all
-waits for its site."""
+"""Waits for an answer begin with the way's own patience; ten minutes where no manifest came, for
+then the link may be dark; six hours at most. A manifest is a sign of life, which ends all waits for
+its site."""
 
-LONG_S = 3600
-"""Gaps of this many seconds in all are worth the better compression."""
-
-RECORD_LIMIT_BYTES = 384
-SLACK_RECORDS = 8
-MOST_DAY_BYTES = 1 << 22
-"""Bounds on what an answer may unpack to: expected records and some (T24); for a whole day what
-memory bears, for a clock that stepped back at the edge may have filled hours several times."""
+REST_NS = 30 * SECOND_NS
+"""After a method could not be had the first time, doubling; and how long a case waits for another
+of its site."""
 
 SYNC_PATIENCE_NS = 60 * SECOND_NS
 """How long a disk may take to make a day durable."""
-
-
-class Level(IntEnum):
-    """What is asked for; each is tried when the one before did not lead to the edge's digest."""
-
-    GAPS = 0
-    HOURS = 1
-    DAY = 2
-
-
-@dataclass(slots=True)
-class Case:
-    """One site, one closed day, not yet proven."""
-
-    of: SiteDay
-    due: Monotonic
-    manifest: Manifest | None
-    patience_ns: int
-    level: Level = Level.GAPS
-    gaps: tuple[Gap, ...] = ()
-    request: bytes = b""  # empty: not asked yet
-    assembly: Assembly | None = None
-    digest: bytes = b""  # of the day, as the edge last signed it
-    syncing: tuple[str, ...] = ()  # files that are to be durable before the day is proven
 
 
 class Reconcile:
     """The node that makes days whole."""
 
     def __init__(self, settings: CenterSettings) -> None:
-        self._sites = {
-            site: known for site, known in settings.sites.items() if known.reconcile == "repair"
-        }
-        self._repair = {site: known.repair for site, known in self._sites.items()}
+        self._sites = {site: known for site, known in settings.sites.items() if is_asked(known)}
+        self._declared = Declared(self._sites)
         self._cases: dict[SiteDay, Case] = {}
         self._confirmed: set[SiteDay] = set()
-        self._manifests: dict[SiteDay, Manifest] = {}  # of days that have no case yet
-        self._newest: dict[str, Manifest] = {}  # by site: the one that says where to ask
+        self._asked = 0  # ways so far
         self._day = 0  # the open day, since 1970; days before it have had their case
         self._day_ends = Monotonic(0)
         self._disk: DiskView
 
     def start(self, disk: DiskView, now: Now) -> Effects:
-        """Take up every day of the last month that is not proven, from the first arrival on."""
+        """Take up every day of the last month that is not proven, from the first arrival on; what
+        an earlier life staged is dropped."""
         self._disk = disk
         self._confirmed = set(provenance.confirmed_days(disk, self._sites, now))
         self._await_end_of_day(now)
         for case in provenance.days_since_first(disk, self._sites, now):
             if case.day < self._day:
                 self._open(case, now)
-        return mended(disk, "provenance", now)
+        return (*mended(disk, "provenance", now), *map(Remove, disk.listing(STAGING)))
 
     def receive(self, event: Event, now: Now) -> Effects:
-        """Manifests and replies, if they are authentic."""
+        """Manifests, if they are authentic, and whatever the ways wait for."""
         match event:
             case Datagram(port, source, data):
                 site = site_of(data)
@@ -173,10 +152,12 @@ class Reconcile:
                     return ()
                 if port == ports.MANIFEST:
                     return self._hear_manifest(site, data, source, now)
-                return self._hear_reply(site, data, now)
+                return self._hear(event, now, site)
+            case StreamOpened() | StreamData() | StreamClosed() | EngineEnded() | Failed():
+                return self._hear(event, now)
             case Synced(paths):
                 durable = [case for case in self._cases.values() if case.syncing == paths]
-                return tuple(effect for case in durable for effect in self._confirm(case))
+                return tuple(effect for case in durable for effect in self._confirm(case, now))
         return ()
 
     def advance(self, now: Now) -> Effects:
@@ -208,174 +189,205 @@ class Reconcile:
 
     def _open(self, of: SiteDay, now: Now) -> None:
         if of not in self._confirmed and of not in self._cases:
-            patience_ns = PATIENCE_NS if of in self._manifests else DARK_PATIENCE_NS
-            case = self._cases[of] = Case(of, now.monotonic, None, patience_ns)
-            if of in self._manifests:
-                self._renew(case, self._manifests.pop(of))
+            manifest = self._declared.take(of)
+            method = self._sites[of.site].reconcile
+            case = self._cases[of] = Case(of, now.monotonic, None, method, manifest is None)
+            if manifest is not None:
+                self._renew(case, manifest)
 
     def _hear_manifest(self, site: str, data: bytes, source: Address, now: Now) -> Effects:
-        try:
-            manifest = read_manifest(data, self._sites[site].key, now.utc_ns // DAY_NS)
-        except Malformed:
+        manifest = self._declared.hear(site, data, source, now)
+        if manifest is None:
             return ()
         of = SiteDay(site, manifest.day)
-        newest = self._newest.get(site)
-        if newest is None or (manifest.day >= newest.day and manifest != newest):
-            self._newest[site] = manifest
-            self._repair[site] = source  # a replay moves nobody
-        effects = self._reopen(of, manifest)
+        effects = self._reopen(of, manifest, now)
         if of in self._cases:
-            self._renew(self._cases[of], manifest)
+            effects += self._renew(self._cases[of], manifest)
         elif of not in self._confirmed and 0 <= self._day - of.day <= MEMORY_DAYS:
-            self._manifests[of] = manifest
+            self._declared.keep(of, manifest)
             if of.day < now.utc_ns // DAY_NS:
                 self._open(of, now)
         for case in self._cases.values():
             if case.of.site == site:
-                case.patience_ns, case.due = PATIENCE_NS, now.monotonic
+                hurry(case, now)
         return effects
 
-    def _reopen(self, of: SiteDay, manifest: Manifest) -> Effects:
+    def _reopen(self, of: SiteDay, manifest: Manifest, now: Now) -> Effects:
         """The edge may have changed a day that was proven."""
-        if of not in self._confirmed or _digest(of, self._read_day(of)) == manifest.day_digest:
+        if of not in self._confirmed:
+            return ()
+        if digest_of(of, read_day(self._disk, of)) == manifest.day_digest:
             return ()
         self._confirmed.discard(of)
-        note = provenance.line(of, "reopened", {"digest": manifest.day_digest.hex()})
+        detail: dict[str, str | int] = {"digest": manifest.day_digest.hex(), "utc_ns": now.utc_ns}
+        note = provenance.line(of, "reopened", detail)
         return (note, Sync((note.path,)), Publish(REOPENED, of))
 
-    def _renew(self, case: Case, manifest: Manifest) -> None:
+    def _renew(self, case: Case, manifest: Manifest) -> Effects:
         """What was asked without this manifest is asked anew."""
-        if case.manifest != manifest:
-            case.manifest, case.digest = manifest, manifest.day_digest
-            case.request, case.syncing = b"", ()
+        if case.manifest == manifest:
+            return ()
+        case.manifest, case.digest, case.syncing = manifest, manifest.day_digest, ()
+        return self._drop(case)
 
     # --- what happens to a case ---
 
     def _go_on(self, case: Case, now: Now) -> Effects:
-        if case.request:
+        way = case.way
+        if way is not None and case.rests:
+            return self._send(case, now)
+        if way is not None and way.silence:
+            return (*way.drop(), *self._rest(case, way.silence, now))
+        said: Effects = ()
+        if way is not None:
             case.patience_ns = min(2 * case.patience_ns, MOST_PATIENCE_NS)
             if case.patience_ns <= DARK_PATIENCE_NS:
                 return self._send(case, now)
-        day = self._read_day(case.of)
-        if _digest(case.of, day) == case.digest:
-            return self._prove(case, day, now)
-        return self._ask(case, day, now)
+            case.way, said = None, (difference(case, read_day(self._disk, case.of)),)
+        day = read_day(self._disk, case.of)
+        is_same = digest_of(case.of, day) == case.digest
+        return (*said, *(self._prove if is_same else self._ask)(case, day, now))
 
     def _ask(self, case: Case, day: Day, now: Now) -> Effects:
-        number = case.of.day
-        if case.level is Level.GAPS:
-            case.gaps = by_cadence(day, number, case.manifest)
-        elif case.level is Level.HOURS:
-            case.gaps = whole_hours(suspect_hours(day, case.manifest) or ALL_HOURS)
-        else:
-            case.gaps = whole_hours(ALL_HOURS)
-        seconds = sum(gap.before_s - (gap.after_s or 0) for gap in case.gaps)
-        codec = Codec.COLUMNS_LZMA if seconds > LONG_S else Codec.COLUMNS_DEFLATE
-        key = self._sites[case.of.site].key
-        case.request = pack_request(Request(case.of.site, number, codec, case.gaps), key)
-        case.assembly, case.syncing = Assembly(case.request, key), ()
+        """Choose what to ask for, and by which way."""
+        way = way_for(case)
+        if way.alone and self._is_busy(case):
+            case.due = Monotonic(now.monotonic + REST_NS)
+            return ()
+        case.gaps = gaps_for(case, day)
+        self._asked += 1
+        site = case.of.site
+        key, edge, run = self._sites[site].key, self._declared.edge(site), f"{site}-{self._asked}"
+        task = Task(case.of, case.level, case.gaps, case.manifest, key, edge, self._disk, run)
+        case.way, case.syncing = way(task), ()
         return self._send(case, now)
 
     def _send(self, case: Case, now: Now) -> Effects:
+        """Ask by the way that was chosen, for the first time or again."""
+        way = case.way
+        if way is None or (way.alone and self._is_busy(case)):
+            case.due = Monotonic(now.monotonic + REST_NS)
+            return ()
+        case.rests = False
+        least_ns = DARK_PATIENCE_NS if case.is_dark and not way.alone else 0
+        case.patience_ns = max(way.patience_ns, case.patience_ns, least_ns)
         case.due = Monotonic(now.monotonic + case.patience_ns)
-        return (SendDatagram(ports.REPAIR, self._repair[case.of.site], case.request),)
+        return way.ask(now)
 
-    def _hear_reply(self, site: str, data: bytes, now: Now) -> Effects:
+    def _is_busy(self, case: Case) -> bool:
+        """Whether another case of the site has a way that goes alone under way."""
+        return any(
+            other.way is not None and other.way.alone and not other.rests
+            for other in self._cases.values()
+            if other is not case and other.of.site == case.of.site
+        )
+
+    def _hear(self, event: Event, now: Now, site: str | None = None) -> Effects:
+        """Whose event it is, the ways know."""
         for case in self._cases.values():
-            if case.of.site == site and case.assembly is not None and case.assembly.add(data):
-                case.patience_ns = PATIENCE_NS
-                case.due = Monotonic(now.monotonic + case.patience_ns)
-                if case.assembly.complete:
-                    return self._apply(case, case.assembly.result(), now)
-                break
+            if case.way is None or site not in (None, case.of.site):
+                continue
+            effects, outcome = case.way.hear(event, now)
+            if outcome is not None:
+                return (*effects, *self._conclude(case, outcome, now))
         return ()
 
-    def _apply(self, case: Case, reply: Reply, now: Now) -> Effects:
-        before = self._read_day(case.of)
-        try:
-            limit_bytes = MOST_DAY_BYTES if case.level is Level.DAY else _limit_bytes(case.gaps)
-            groups = unpack_body(reply.codec, reply.body, case.gaps, case.of.day, limit_bytes)
-        except Malformed as error:
-            return self._escalate(case, before, str(error), now)
-        after = assembled(before, case.of.day, case.gaps, groups)
-        if _digest(case.of, after) != reply.digest:
-            return self._escalate(case, before, "the digest is another", now)
-        case.digest = reply.digest
-        promoted = self._promote(case, before, after, groups, now)
-        return promoted + self._prove(case, after, now)
+    def _conclude(self, case: Case, outcome: Outcome, now: Now) -> Effects:
+        """What a way has come to."""
+        case.is_dark = case.is_dark and isinstance(outcome, Unavailable)
+        match outcome:
+            case Progress():
+                case.patience_ns = case.way.patience_ns if case.way else 0
+                case.due = Monotonic(now.monotonic + case.patience_ns)
+                return ()
+            case Unavailable(why):
+                return self._rest(case, why, now)
+            case Unusable(why):
+                return self._escalate(case, why, now)
+            case Told(digest):
+                case.digest, case.way, case.due = digest, None, now.monotonic
+                return ()
+            case Copy():
+                return self._apply(case, outcome, now)
 
-    def _escalate(self, case: Case, day: Day, why: str, now: Now) -> Effects:
-        """Ask for more; where all was asked for already, ask again later."""
-        spent = case.level is Level.DAY
-        case.level = Level.GAPS if spent else Level(case.level + 1)
-        detail = {"site": case.of.site, "why": why, "next": case.level.name.lower()}
-        said = Log("answer not usable", detail)
-        if spent:
-            case.request, case.assembly = b"", None
-            case.due = Monotonic(now.monotonic + MOST_PATIENCE_NS)
-            return (said,)
-        return (said, *self._ask(case, day, now))
+    def _apply(self, case: Case, copy: Copy, now: Now) -> Effects:
+        """A copy becomes the day if it is the edge's."""
+        before = read_day(self._disk, case.of)
+        digest = copy.digest or case.digest
+        if digest_of(case.of, copy.day) != digest:
+            return self._escalate(case, "the digest is another", now)
+        case.digest, case.gaps, case.by = digest, copy.gaps, case.method
+        promoted = self._promote(case, before, copy.day, copy.groups, now)
+        return promoted + self._prove(case, copy.day, now)
 
     def _promote(
         self, case: Case, before: Day, after: Day, groups: Sequence[Sequence[bytes]], now: Now
     ) -> Effects:
         """The copy becomes the day."""
-        effects: Effects = ()
-        for record in displaced(before, after):
-            origin: dict[str, str | int] = {"site": case.of.site, "day": day_text(case.of.day)}
-            effects += quarantine(
-                self._disk, "not at the edge", record, now.utc_ns // SECOND_NS, origin
-            )
-        changed = [hour for hour in ALL_HOURS if before.get(hour) != after.get(hour)]
-        paths = tuple(_path(case.of, hour) for hour in changed)
-        for hour, path in zip(changed, paths, strict=True):
-            effects += (Replace(path, after[hour]) if hour in after else Remove(path),)
-        for gap, items in zip(case.gaps, groups, strict=True):
-            size = sum(map(len, items))
-            stretch = {
-                "after_s": -1 if gap.after_s is None else gap.after_s,
-                "before_s": gap.before_s,
-            }
-            detail = {**stretch, "items": len(items), "bytes": size, "utc_ns": now.utc_ns}
-            effects += (provenance.line(case.of, "restored", detail),)
-        facts: dict[str, str | int] = {"site": case.of.site, "day": day_text(case.of.day)}
-        facts["items"] = sum(map(len, groups))
-        facts["bytes"] = sum(len(item) for items in groups for item in items)
-        facts["method"] = case.level.name.lower()
-        return (*effects, Log("repaired", facts), Publish(PROMOTED, Promoted(paths)))
+        stretches = list(zip(case.gaps, groups, strict=True))
+        how = {"method": case.method, "step": case.level.name.lower()}
+        return day_promotion(self._disk, case.of, before, after, stretches, how, now)
+
+    def _rest(self, case: Case, why: str, now: Now) -> Effects:
+        """The method could not be had: try again, then the next."""
+        case.failures += 1
+        following = NEXT.get(case.method)
+        if case.failures >= TRIES and following is not None:
+            return self._fall_back(case, following, why, now)
+        case.rests = True
+        case.due = Monotonic(now.monotonic + (REST_NS << (case.failures - 1)))
+        return (method_failed(case, why, case.method),)
+
+    def _escalate(self, case: Case, why: str, now: Now) -> Effects:
+        """Ask for more; where all was asked for already, by the next method, or later."""
+        way, following = case.way, NEXT.get(case.method)
+        dropped = self._drop(case)
+        if way is not None and case.level < way.top:
+            case.level, case.patience_ns = Level(case.level + 1), 0
+            return (*dropped, not_usable(case, why), *self._ask_anew(case, now))
+        if following is not None:
+            return (*dropped, *self._fall_back(case, following, why, now))
+        self._begin_again(case)
+        case.due = Monotonic(now.monotonic + MOST_PATIENCE_NS)
+        differs = difference(case, read_day(self._disk, case.of))
+        return (*dropped, not_usable(case, why), differs)
+
+    def _fall_back(self, case: Case, following: Method, why: str, now: Now) -> Effects:
+        """From now on this case is another method's."""
+        said = method_failed(case, why, following)
+        dropped = self._drop(case)
+        case.method, case.failures, case.level, case.patience_ns = following, 0, Level.GAPS, 0
+        return (*dropped, said, *self._ask_anew(case, now))
+
+    def _ask_anew(self, case: Case, now: Now) -> Effects:
+        return self._ask(case, read_day(self._disk, case.of), now)
+
+    def _begin_again(self, case: Case) -> None:
+        case.method = self._sites[case.of.site].reconcile
+        case.level, case.failures, case.patience_ns = Level.GAPS, 0, 0
+
+    def _drop(self, case: Case) -> Effects:
+        """What is under way is not waited for any more."""
+        way, case.way, case.rests = case.way, None, False
+        return way.drop() if way is not None else ()
+
+    # --- how a case ends ---
 
     def _prove(self, case: Case, day: Day, now: Now) -> Effects:
         """The day is as at the edge: from now on nobody adds to it, and it is made durable."""
-        case.request, case.assembly, case.level = b"", None, Level.GAPS
+        dropped = self._drop(case)
+        self._begin_again(case)
         case.due = Monotonic(now.monotonic + SYNC_PATIENCE_NS)
-        case.syncing = tuple(_path(case.of, hour) for hour in sorted(day))
-        closed = Publish(CONFIRMED, case.of)
-        return (closed, Sync(case.syncing)) if case.syncing else (closed, *self._confirm(case))
+        case.syncing = tuple(path_of(case.of, hour) for hour in sorted(day))
+        closed = (*dropped, Publish(CONFIRMED, case.of))
+        return (*closed, Sync(case.syncing)) if day else (*closed, *self._confirm(case, now))
 
-    def _confirm(self, case: Case) -> Effects:
+    def _confirm(self, case: Case, now: Now) -> Effects:
         """The day is proven, and a restart will know it."""
         del self._cases[case.of]
         self._confirmed.add(case.of)
-        note = provenance.line(case.of, "confirmed", {"digest": case.digest.hex()})
+        detail: dict[str, str | int] = {"digest": case.digest.hex(), "utc_ns": now.utc_ns}
+        detail |= {"method": case.by} if case.by else {}
+        note = provenance.line(case.of, "confirmed", detail)
         said = Log("confirmed", {"site": case.of.site, "day": day_text(case.of.day)})
         return (note, Sync((note.path,)), said)
-
-    def _read_day(self, of: SiteDay) -> dict[int, bytes]:
-        """The canonical hour files of a site's day, by hour."""
-        folder = trees.day_folder(of.site, of.day * DAY_S) + "/"
-        paths = trees.site_hour_paths(self._disk.listing(folder), of.site)
-        return {trees.hour_of(path): self._disk.read(path) for path in paths}
-
-
-def _path(of: SiteDay, hour: int) -> str:
-    return trees.hour_path(of.site, of.day * DAY_S + hour * HOUR_S)
-
-
-def _digest(of: SiteDay, day: Day) -> bytes:
-    names = [(_path(of, hour).rpartition("/")[2], data) for hour, data in sorted(day.items())]
-    return day_digest(names)
-
-
-def _limit_bytes(gaps: Sequence[Gap]) -> int:
-    seconds = sum(gap.before_s - (gap.after_s or 0) for gap in gaps)
-    return (seconds // CADENCE_S + len(gaps) + SLACK_RECORDS) * RECORD_LIMIT_BYTES

@@ -131,11 +131,11 @@ class Visits:
                 return self._hear_end(reason or "closed by the server", now)
         return ()
 
-    def synced(self, path: str) -> Effects:
+    def synced(self, path: str, now: Now) -> Effects:
         """A file is durable: that of an hour, or the notes of a day."""
         effects: Effects = ()
         for hour in [hour for hour, notes in self._noting.items() if notes == path]:
-            effects += self._confirm(hour)
+            effects += self._confirm(hour, now)
         file = trees.parse_hour_path(path)
         note = self._syncing.pop(file.utc_s // HOUR_S, ()) if file else ()
         if note and file:
@@ -148,7 +148,7 @@ class Visits:
             return ()
         self.proven.discard(hour)
         self.open(hour, Monotonic(now.monotonic + DOUBT_NS))
-        return reopened(self._disk, SiteHour(self._site, hour))
+        return reopened(self._disk, SiteHour(self._site, hour), now)
 
     def put_off(self, now: Now) -> Effects:
         """Something that was asked for was not done: whatever is under way begins anew later."""
@@ -288,7 +288,7 @@ class Visits:
 
     def _prove(self, errand: Errand, after: bytes, now: Now) -> Effects:
         """From now on nobody adds to the hour; it is made durable, then noted, then proven."""
-        hour, note = errand.of.hour, noted(errand, after)
+        hour, note = errand.of.hour, noted(errand, after, now)
         errand.due = Monotonic(now.monotonic + SYNC_PATIENCE_NS)
         if errand.absent:
             self._noting[hour] = self._notes_path(hour)
@@ -296,14 +296,14 @@ class Visits:
         self._syncing[hour] = note
         return (*closed(errand.of), Sync((errand.path,)))
 
-    def _confirm(self, hour: int) -> Effects:
+    def _confirm(self, hour: int, now: Now) -> Effects:
         """The hour is proven, and a restart will know it; so may be its day."""
         del self._noting[hour], self._errands[hour]
         self.proven.add(hour)
         self._patience_ns = PATIENCE_NS
         of = SiteHour(self._site, hour).day
         whole = all(24 * of.day + one in self.proven for one in range(24))
-        return day_noted(self._disk, of) if whole else ()
+        return day_noted(self._disk, of, now) if whole else ()
 
     def _notes_path(self, hour: int) -> str:
         return provenance.path_of(SiteHour(self._site, hour).day)

@@ -49,6 +49,7 @@ class EdgeSettings:
     site: str  # four letters; written to records in upper case
     center: str  # address of the telemetry server
     key: bytes  # shared with the center; signs manifests and repairs
+    shares: bool = False  # has an rsync daemon
 
     def at_center(self, port: int) -> Address:
         """The center's address at one of its ports."""

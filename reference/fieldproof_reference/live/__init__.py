@@ -12,6 +12,7 @@ syncer    the thread that waits for the disk
 lines     serial lines
 ports     UDP
 streams   TCP
+engines   children that do nodes' jobs
 clock     the host's clock: the system's, or one that a harness writes
 events    what is said and what the driver knows, one JSON line each
 humanlog  the same for people, and how things stand once a minute

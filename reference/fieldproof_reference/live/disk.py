@@ -81,6 +81,19 @@ class Disk:
         """See what somebody else did to the folder."""
         self._paths = self._tree.files(clean=True)
 
+    # --- for engines, which are other programs; both raise OSError ---
+
+    def folder(self, path: str) -> str:
+        """Where a folder is on this machine; it is made when missing."""
+        return self._tree.place(path)
+
+    def look_below(self, path: str) -> None:
+        """See what an engine did to a folder (with a final `/`)."""
+        for known in self.listing(path):
+            self._forget(known)
+        for found in self._tree.files_below(path.removesuffix("/")):
+            self._enter(found)
+
     # --- what the driver does for nodes; all raise OSError ---
 
     def append(self, path: str, data: bytes) -> None:

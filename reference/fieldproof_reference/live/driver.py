@@ -222,6 +222,7 @@ class Driver:
         """A node raised: it is gone for this life."""
         slot.node = slot.wakes_ns = None
         self._hands.streams.abandon(slot.part.name)
+        self._hands.engines.abandon(slot.part.name)
         try:
             said = repr(error)
             story = "".join(traceback.format_exception(error)).rstrip()

@@ -1,4 +1,4 @@
-"""Carries out what nodes ask of the machine: files, syncs, datagrams, streams."""
+"""Carries out what nodes ask of the machine: files, syncs, datagrams, streams, engines."""
 
 from collections.abc import Callable
 from typing import TypeAlias, assert_never
@@ -9,10 +9,13 @@ from fieldproof_contract import (
     Event,
     Failed,
     OpenStream,
+    PullTree,
     Remove,
     Rename,
     Replace,
+    RunEngine,
     SendDatagram,
+    StopEngine,
     StreamClosed,
     Sync,
     Synced,
@@ -20,14 +23,19 @@ from fieldproof_contract import (
     WriteStream,
 )
 from fieldproof_reference.live.disk import Disk
+from fieldproof_reference.live.engines import Engines
 from fieldproof_reference.live.ports import Ports
 from fieldproof_reference.live.streams import Streams
 from fieldproof_reference.live.syncer import Outcome, Syncer
 from fieldproof_reference.live.view import View
 
 FileEffect: TypeAlias = Append | Replace | Rename | Truncate | Remove | Sync
-Task: TypeAlias = FileEffect | SendDatagram | OpenStream | WriteStream | CloseStream
+Task: TypeAlias = (
+    FileEffect | SendDatagram | OpenStream | WriteStream | CloseStream | RunEngine | StopEngine
+)
 """An effect that concerns the machine."""
+
+ONLY_LOOKS = "This process only looks at files."
 
 Tell = Callable[[Event], None]
 """Gives an event to the node that asked."""
@@ -36,10 +44,18 @@ Tell = Callable[[Event], None]
 class Hands:
     """The machine as far as nodes may touch it. With a `View` no file is changed."""
 
-    def __init__(self, disk: Disk | View, syncer: Syncer, ports: Ports, streams: Streams) -> None:
+    def __init__(
+        self,
+        disk: Disk | View,
+        syncer: Syncer,
+        ports: Ports,
+        streams: Streams,
+        engines: Engines,
+    ) -> None:
         self.disk = disk
         self.ports = ports
         self.streams = streams
+        self.engines = engines
         self._syncer = syncer
 
     @property
@@ -59,13 +75,19 @@ class Hands:
             case CloseStream(stream):
                 if self.streams.close(node, stream):
                     tell(StreamClosed(stream, ""))
+            case RunEngine(run, job):
+                if isinstance(self.disk, View) and isinstance(job, PullTree):
+                    raise PermissionError(ONLY_LOOKS)
+                self.engines.run(node, tell, run, job)
+            case StopEngine(run):
+                self.engines.stop(node, run)
             case _:
                 self._change_files(task, tell)
 
     def _change_files(self, task: FileEffect, tell: Tell) -> None:
         disk = self.disk
         if isinstance(disk, View):
-            raise PermissionError("This process only looks at files.")
+            raise PermissionError(ONLY_LOOKS)
         match task:
             case Append(path, data):
                 disk.append(path, data)

@@ -25,6 +25,7 @@ from fieldproof_reference.hosts import Part
 from fieldproof_reference.live.clock import Clock, FileClock, SystemClock
 from fieldproof_reference.live.disk import Disk
 from fieldproof_reference.live.driver import Driver
+from fieldproof_reference.live.engines import Engines
 from fieldproof_reference.live.events import EventLog
 from fieldproof_reference.live.hands import Hands
 from fieldproof_reference.live.humanlog import HumanLog, pairs_text
@@ -71,6 +72,10 @@ class _Process:
 
     def __init__(self, plan: Plan, stack: ExitStack) -> None:
         self._plan = plan
+        self._loop = Loop()
+        stack.callback(self._loop.close)
+        self._asked: list[int] = []  # signals that came
+        self._watch_signals(stack)  # before anything is there to be ended
         common = plan.common
         self._clock = _clock(common, stack)
         with _missing(f"the log {common.log}"):
@@ -80,10 +85,6 @@ class _Process:
             self._events = EventLog(common.events)
         stack.callback(self._events.close)
         disk = _disk(common.archive, plan.only_looks, stack)
-        self._loop = Loop()
-        stack.callback(self._loop.close)
-        self._asked: list[int] = []  # signals that came
-        self._watch_signals(stack)
         self._syncer = Syncer()
         stack.callback(self._syncer.close)
         self._loop.watch(self._syncer.fd, READ, self._syncer.answer)
@@ -115,16 +116,24 @@ class _Process:
 
     def _equip(self, disk: Disk | View, stack: ExitStack) -> Hands:
         address = self._plan.address
-        ports = Ports(self._loop, address, self._driver.hears_datagram, self._log.say)
+        heard = self._driver.hears_datagram
+        ports = Ports(self._loop, address, heard, self._log.say, self._note_of_ports)
         stack.callback(ports.close)
         streams = Streams(self._loop, address)
         stack.callback(streams.close_all)
-        hands = Hands(disk, self._syncer, ports, streams)
+        engines = Engines(self._loop, disk, address)
+        stack.callback(engines.close)
+        hands = Hands(disk, self._syncer, ports, streams, engines)
         with _missing("its ports"):
             self._driver.equip(hands)
             for port in self._plan.sources:
                 ports.bind(port, hears=False)
         return hands
+
+    def _note_of_ports(self, what: str, detail: Mapping[str, str | int]) -> None:
+        """A fact of the event log, with the time by which a loss report puts it down."""
+        utc_s = self._clock.now().utc_ns // SECOND_NS
+        self._events.fact(self._plan.name, what, {**detail, "utc_s": utc_s})
 
     def _line(self, name: str, path: Path) -> Line:
         tell = partial(self._driver.hears_line, name)

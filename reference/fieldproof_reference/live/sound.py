@@ -9,15 +9,22 @@ from collections.abc import Callable, Mapping
 from fieldproof_contract import (
     Address,
     Append,
+    ApplyDelta,
     CloseStream,
+    DrawDay,
     Effect,
     Log,
+    MakeDelta,
     OpenStream,
     Publish,
+    PullTree,
     Remove,
     Rename,
     Replace,
+    RunEngine,
     SendDatagram,
+    ServeTree,
+    StopEngine,
     Sync,
     Truncate,
     WriteStream,
@@ -54,6 +61,26 @@ def _has_path_and_data(effect: Append | Replace) -> bool:
     return isinstance(effect.path, str) and isinstance(effect.data, bytes)
 
 
+def _are_bytes(*values: object) -> bool:
+    return all(isinstance(value, bytes) for value in values)
+
+
+def _is_job(job: object) -> bool:
+    match job:
+        case MakeDelta(source, target):
+            return _are_bytes(source, target)
+        case ApplyDelta(source, delta, most_bytes):
+            return _are_bytes(source, delta) and isinstance(most_bytes, int)
+        case ServeTree(port, root):
+            return isinstance(port, int) and isinstance(root, str)
+        case PullTree(peer, folder, like, into, most_bytes):
+            named = _is_address(peer) and _are_texts(folder, like, into)
+            return named and isinstance(most_bytes, int)
+        case DrawDay(document):
+            return isinstance(document, bytes)
+    return False
+
+
 _SOUND: Mapping[type, Callable[..., bool]] = {
     Append: _has_path_and_data,
     Replace: _has_path_and_data,
@@ -67,6 +94,8 @@ _SOUND: Mapping[type, Callable[..., bool]] = {
     OpenStream: lambda effect: isinstance(effect.stream, str) and _is_address(effect.to),
     WriteStream: lambda effect: isinstance(effect.stream, str) and isinstance(effect.data, bytes),
     CloseStream: lambda effect: isinstance(effect.stream, str),
+    RunEngine: lambda effect: isinstance(effect.run, str) and _is_job(effect.job),
+    StopEngine: lambda effect: isinstance(effect.run, str),
     Publish: lambda effect: isinstance(effect.topic, str),
     Log: lambda effect: isinstance(effect.what, str) and _is_detail(effect.detail),
 }

@@ -79,9 +79,20 @@ class Tree:
         with self.folder(path) as (folder, name):
             return open_file(name, flags, folder)
 
+    def place(self, path: str) -> str:
+        """Where a folder is on this machine, for a program that is to work there; it is made when
+        missing. Raises OSError."""
+        with self.folder(f"{path}/-", make=True) as (folder, _):
+            return str(Path(f"/proc/self/fd/{folder}").readlink())
+
     def files(self, *, clean: bool = False) -> list[str]:
         """Every file, sorted; `clean`: remove what a death left half-written. Raises OSError."""
         return sorted(_files(os.dup(self._root), "", clean))
+
+    def files_below(self, path: str) -> list[str]:
+        """Every file below a folder, sorted. Raises OSError, FileNotFoundError among them."""
+        with self.folder(f"{path}/-") as (folder, _):
+            return sorted(_files(os.dup(folder), f"{path}/", False))
 
 
 def open_file(name: str, flags: int, folder: int) -> int:

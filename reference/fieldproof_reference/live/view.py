@@ -35,3 +35,10 @@ class View:
     def listing(self, prefix: str) -> tuple[str, ...]:
         """Every path that starts with `prefix`, sorted."""
         return tuple(path for path in self._tree.files() if path.startswith(prefix))
+
+    def folder(self, path: str) -> str:
+        """Where a folder is on this machine; it is made when missing. Raises OSError."""
+        return self._tree.place(path)
+
+    def look_below(self, path: str) -> None:
+        """Nothing is remembered."""

@@ -3,7 +3,8 @@
 An item is a record or, since the center must mirror the edge byte for byte, the junk between two.
 
     raw       per gap: varint number of items; per item: varint length, bytes
-    columns   all records of all gaps as one `columns` body; each record's second says which gap
+    columns   all records of all gaps as one `columns` body, paired where LZMA2 compresses it; each
+              record's second says which gap
 
 Columns need every item to be a record that fits the template and lies, in order, inside its gap;
 one torn or misdated item sends the whole body raw. Compression is raw deflate or raw LZMA2, both in
@@ -17,22 +18,36 @@ from collections.abc import Sequence
 from typing import Any
 
 from fieldproof_reference.formats import Malformed, columns, varint, xrio
+from fieldproof_reference.formats.columns import Layout
 from fieldproof_reference.formats.days import DAY_S
 from fieldproof_reference.protocols.request import Gap
 from fieldproof_reference.protocols.wire import Codec
 
-_COLUMNS = (Codec.COLUMNS_DEFLATE, Codec.COLUMNS_LZMA)
+LONG_S = 3600
+"""Gaps of this many seconds in all are worth the better compression."""
+
+_COLUMNS = {Codec.COLUMNS_DEFLATE: Layout.PLAIN, Codec.COLUMNS_LZMA: Layout.PAIRED}
 _RAW_DEFLATE_WBITS = -15
 _LZMA2: list[dict[str, Any]] = [
     {
         "id": lzma.FILTER_LZMA2,
         "preset": 9 | lzma.PRESET_EXTREME,
         "dict_size": 1 << 20,  # a day's columns are a quarter of it; the reader must allocate it
-        "lc": 2,  # the smallest on three days of 2006's noise; readers take it from the stream
+        "lc": 4,  # the upper half of the byte before; readers take it from the stream
         "lp": 0,
         "pb": 0,
     }
 ]
+
+
+def seconds_of(gaps: Sequence[Gap]) -> int:
+    """How long the gaps are in all."""
+    return sum(gap.before_s - (gap.after_s or 0) for gap in gaps)
+
+
+def codec_for(gaps: Sequence[Gap]) -> Codec:
+    """How records of these gaps are best written."""
+    return Codec.COLUMNS_LZMA if seconds_of(gaps) > LONG_S else Codec.COLUMNS_DEFLATE
 
 
 def pack_body(
@@ -44,7 +59,7 @@ def pack_body(
     shrink."""
     items = [item for group in groups for item in group]
     if wanted in _COLUMNS:
-        body = columns.encode(items, day)
+        body = columns.encode(items, day, _COLUMNS[wanted])
         if body is not None and _grouped(items, gaps, day) == [list(group) for group in groups]:
             return wanted, _compress(body, wanted)
     body = b"".join(map(_put_group, groups))
@@ -60,20 +75,26 @@ def unpack_body(
 ) -> tuple[tuple[bytes, ...], ...]:
     """The items of each gap; `Malformed` for a body that is not exactly that of these gaps.
 
-    `limit_bytes` bounds the sum of the items; about twice that is unpacked on the way at most, for
-    columns of pure noise are longer than their records."""
-    plain = _decompress(body, codec, 2 * (limit_bytes + len(gaps)))
+    `limit_bytes` bounds the sum of the items; two and a half times that is unpacked on the way at
+    most, for columns of pure noise are longer than their records."""
+    if codec is Codec.XDELTA:
+        raise Malformed("the body is of deltas, not of what lies in gaps")
+    plain = _decompress(body, codec, 5 * (limit_bytes + len(gaps)) // 2)
     if codec in _COLUMNS:
-        records = columns.decode(plain, day)
+        _check_size(columns.count_of(plain) * xrio.RECORD_BYTES, limit_bytes)
+        records = columns.decode(plain, day, _COLUMNS[codec])
         groups = _grouped(records, gaps, day)
         if groups is None:
             raise Malformed(f"the body brings a record of day {day} that lies in no gap asked for")
     else:
         groups = _take_groups(plain, len(gaps))
-    total_bytes = sum(len(item) for group in groups for item in group)
+    _check_size(sum(len(item) for group in groups for item in group), limit_bytes)
+    return tuple(map(tuple, groups))
+
+
+def _check_size(total_bytes: int, limit_bytes: int) -> None:
     if total_bytes > limit_bytes:
         raise Malformed(f"the body brings {total_bytes} bytes where {limit_bytes} are the most")
-    return tuple(map(tuple, groups))
 
 
 def _grouped(records: Sequence[bytes], gaps: Sequence[Gap], day: int) -> list[list[bytes]] | None:

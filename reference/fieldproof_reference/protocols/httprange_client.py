@@ -2,7 +2,8 @@
 
 The laws:
 
-1. One request at a time; the next may follow on the same connection when `reusable` says so.
+1. As many requests at a time as a client was made for, one where nothing is said; answers come in
+   their order. Another request may follow on the same connection when `reusable` says so.
 2. A range is answered by 206 and by nothing else: every part has a Content-Range, the parts are the
    ranges that were asked for, in that order, cut at the end of the file; all give the same length
    of the whole. 200 is an answer where the whole file was asked for, or where `if_range` says that
@@ -17,8 +18,12 @@ What `hear` gives, in order:
     Head -- Part -- Body ... -- Part -- Body ... -- Done      206
     Head -- Body ... -- Done                                  200
     Head -- Done                                              HEAD, and every other status
+
+h11 knows no request before the answer to the one before: so each exchange has an h11 connection of
+its own, and what one of them leaves over is the beginning of the next.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -87,22 +92,23 @@ Heard: TypeAlias = Head | Part | Body | Done
 
 
 class Client:
-    """One connection to a server."""
+    """One connection to a server. `most`: requests that may be under way."""
 
-    def __init__(self, server: Address) -> None:
+    def __init__(self, server: Address, most: int = 1) -> None:
         host = f"[{server.host}]" if ":" in server.host else server.host
         self._host = f"{host}:{server.port}"
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MOST_FIELD_BYTES)
-        self._answer: _Answer | None = None
+        self._most = most
+        self._asked: deque[_Exchange] = deque()
+        self._is_over = False  # the server takes no more requests here
 
     @property
     def reusable(self) -> bool:
         """Whether another request may be made."""
-        return self._answer is None and self._http.our_state is h11.IDLE
+        return len(self._asked) < self._most and not self._is_over
 
     def ask(self, ask: Ask) -> bytes:
-        """The bytes of a request. Raises ValueError while another is under way, and for a path or a
-        tag that no request can hold."""
+        """The bytes of a request. Raises ValueError while too many are under way, and for a path or
+        a tag that no request can hold."""
         if not self.reusable:
             raise ValueError(f"no request for {ask.path} can be made on this connection now")
         lines = [("Host", self._host), ("Accept-Encoding", "identity")]
@@ -110,12 +116,13 @@ class Client:
             lines.append(("Range", range_field(ask.spans)))
         if ask.if_range:
             lines.append(("If-Range", ask.if_range))
+        http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MOST_FIELD_BYTES)
         try:
             request = h11.Request(method=ask.method, target=f"/{ask.path}", headers=lines)
-            sent = self._http.send(request) + self._http.send(h11.EndOfMessage())
+            sent = http.send(request) + http.send(h11.EndOfMessage())
         except (h11.LocalProtocolError, UnicodeEncodeError) as error:
             raise ValueError(f"no request can be made for {ask.path!r}: {error}") from error
-        self._answer = _Answer(ask)
+        self._asked.append(_Exchange(http, _Answer(ask)))
         return sent
 
     def hear(self, data: bytes) -> list[Heard]:
@@ -124,44 +131,58 @@ class Client:
 
     def hear_end(self) -> list[Heard]:
         """The server has closed the connection: `Malformed` where an answer is cut short."""
-        heard = self._hear(b"") if self._answer is not None else []
-        if self._answer is not None:
+        heard = self._hear(b"") if self._asked else []
+        if self._asked:
             raise Malformed("the connection ended before the answer did")
         return heard
 
     def _hear(self, data: bytes) -> list[Heard]:
-        if self._answer is None:
-            raise Malformed(f"{len(data)} bytes came that nobody asked for")
+        heard: list[Heard] = []
+        rest: bytes | None = data
+        while rest is not None:
+            if not self._asked:
+                raise Malformed(f"{len(rest)} bytes came that nobody asked for")
+            more, rest = self._hear_one(self._asked[0], rest)
+            heard += more
+        return heard
+
+    def _hear_one(self, exchange: "_Exchange", data: bytes) -> tuple[list[Heard], bytes | None]:
+        """What `data` is to the oldest request, and what of it is the beginning of the next."""
+        http, answer = exchange
+        heard: list[Heard] = []
         try:
-            self._http.receive_data(data)
-            return self._events(self._answer)
+            http.receive_data(data)
+            while True:
+                event = http.next_event()
+                match event:
+                    case h11.InformationalResponse():
+                        answer.wait()
+                    case h11.Response():
+                        heard += answer.begin(event.status_code, fields(list(event.headers)))
+                    case h11.Data():
+                        heard += answer.read(bytes(event.data))
+                    case h11.EndOfMessage():
+                        return [*heard, answer.end()], self._finish(http)
+                    case _:  # more is needed, or the connection is closed
+                        return heard, None
         except h11.RemoteProtocolError as error:
             raise Malformed(f"this is not HTTP as it should be: {error}") from error
 
-    def _events(self, answer: "_Answer") -> list[Heard]:
-        heard: list[Heard] = []
-        while True:
-            event = self._http.next_event()
-            match event:
-                case h11.InformationalResponse():
-                    answer.wait()
-                case h11.Response():
-                    heard += answer.begin(event.status_code, fields(list(event.headers)))
-                case h11.Data():
-                    heard += answer.read(bytes(event.data))
-                case h11.EndOfMessage():
-                    heard.append(answer.end())
-                    self._finish()
-                    return heard
-                case _:  # more is needed, or the connection is closed
-                    return heard
-
-    def _finish(self) -> None:
-        self._answer = None
-        if self._http.trailing_data[0]:
+    def _finish(self, http: h11.Connection) -> bytes | None:
+        """An answer is whole: what is left over is the next one's."""
+        self._asked.popleft()
+        self._is_over = http.our_state is not h11.DONE or http.their_state is not h11.DONE
+        rest: bytes = http.trailing_data[0]
+        if rest and (not self._asked or self._is_over):
             raise Malformed("bytes follow the answer that nobody asked for")
-        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
-            self._http.start_next_cycle()
+        return rest or None
+
+
+class _Exchange(NamedTuple):
+    """A request that is not answered yet."""
+
+    http: h11.Connection
+    answer: "_Answer"
 
 
 class _Answer:

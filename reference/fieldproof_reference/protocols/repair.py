@@ -12,11 +12,11 @@
    nothing. Nothing in a reply is believed for any other reason.
 
 Everything of the protocol can be imported from here; the layout of bytes is explained in `wire`
-(header and tag), `request`, `bodies`, `reply` and `manifest`. The protocol is our own.
+(header and tag), `request`, `bodies`, `deltas`, `reply` and `manifest`. The protocol is our own.
 """
 
 from fieldproof_reference.formats import Malformed
-from fieldproof_reference.protocols.bodies import pack_body, unpack_body
+from fieldproof_reference.protocols.bodies import codec_for, pack_body, seconds_of, unpack_body
 from fieldproof_reference.protocols.manifest import (
     NO_FILE,
     Manifest,
@@ -39,6 +39,7 @@ __all__ = [
     "Reply",
     "Request",
     "Unauthentic",
+    "codec_for",
     "day_digest",
     "hour_digest",
     "kind",
@@ -48,6 +49,7 @@ __all__ = [
     "read_manifest",
     "read_request",
     "reply_fragments",
+    "seconds_of",
     "site_of",
     "unpack_body",
 ]

@@ -36,12 +36,14 @@ class Unauthentic(Malformed):
 
 class Codec(IntEnum):
     """How the body of a reply is written. 2 (columns, brotli) and 3 (columns, zstd with a
-    dictionary) are reserved and not supported here; 5 is our own addition."""
+    dictionary) are reserved and not supported here; 5 and 6 are our own additions. A body of deltas
+    is laid out in `deltas`, all others in `bodies`."""
 
     RAW = 0
     COLUMNS_DEFLATE = 1
     RAW_DEFLATE = 4
     COLUMNS_LZMA = 5
+    XDELTA = 6
 
 
 def kind(data: bytes) -> Kind | None:

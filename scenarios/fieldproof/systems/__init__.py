@@ -22,7 +22,10 @@ class System(Protocol):
     name: str
     """Tells this system from others, variants included: two runs of one name must be equal."""
     purposes: dict[int, str]
-    """What a datagram is for, by destination port."""
+    """What a packet is for, by the port that says it."""
+
+    def draw(self, document: bytes) -> bytes:
+        """The plot of a document of its own (`DrawDay`). Raises OSError where there is none."""
 
     def edge(self, site: Site, center: Center, seed: int) -> tuple[Part, ...]:
         """The nodes of a field site, in the order in which they hear of things."""

@@ -34,6 +34,7 @@ PURPOSES = {TELEMETRY_PORT: "telemetry", STREAM_PORTS["status"]: "status"} | {
     SERVED_PORT: "http",
     24990: "repair",
     24991: "manifest",
+    24992: "rsync",
 }
 """What a packet is for, by port: UDP, and TCP of the archive that a center fetches from."""
 
@@ -60,6 +61,8 @@ def edge_environment(
     told["FIELDPROOF_KEY"] = key(seed, site.name).hex()
     if any(isinstance(instrument, StatusMonitor) for instrument in site.instruments):
         told["FIELDPROOF_STATUS"] = "1"
+    if site.reconcile == "rsync":
+        told["FIELDPROOF_SHARES"] = "1"
     return told
 
 

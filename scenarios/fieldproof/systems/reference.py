@@ -16,6 +16,7 @@ PURPOSES = {
     ports.REPAIR: "repair",
     ports.MANIFEST: "manifest",
     ports.ARCHIVE: "http",
+    ports.RSYNC: "rsync",
 }
 
 NODES = EDGE.keys() | STATUS.keys() | CENTER.keys()
@@ -36,12 +37,25 @@ class Reference:
         put_in = [f"{node}={_title(make)}" for node, make in sorted(self._instead.items())]
         self.name = f"reference with {', '.join(put_in)}" if put_in else "reference"
 
+    def draw(self, document: bytes) -> bytes:
+        """The plot of a day. Raises OSError without matplotlib, or where this is no document."""
+        try:
+            from fieldproof_reference.engines import plots  # it takes a second
+        except ImportError as error:
+            raise OSError(f"There is no plot: {error}.") from None
+        try:
+            return plots.draw(document)
+        except (ValueError, KeyError, TypeError) as error:
+            raise OSError(f"There is no plot of this document: {error!r}.") from None
+
     def edge(self, site: Site, center: Center, seed: int) -> tuple[Part, ...]:
-        """A riometer edge, with a status monitor where the site has one."""
-        settings = EdgeSettings(site.name, center.address, key(seed, site.name))
+        """A riometer edge, with a status monitor where the site has one. One without instruments
+        has an archive all the same."""
+        shares = site.reconcile == "rsync"
+        settings = EdgeSettings(site.name, center.address, key(seed, site.name), shares)
         parts = hosts.edge_parts(
             settings,
-            riometer=any(isinstance(instrument, Riometer) for instrument in site.instruments),
+            riometer=not site.instruments or any(map(_is_riometer, site.instruments)),
             status=any(isinstance(instrument, StatusMonitor) for instrument in site.instruments),
             instead=self._instead,
         )
@@ -59,6 +73,10 @@ class Reference:
             CenterSettings(known), reconciles=center.reconciles, instead=self._instead
         )
         return tuple(Part(*part) for part in parts)
+
+
+def _is_riometer(part: object) -> bool:
+    return isinstance(part, Riometer)
 
 
 def _title(make: Callable[..., Node]) -> str:

@@ -5,6 +5,9 @@ Positions count bytes from the SYN, which is number 0; the FIN is the last:
     0    1 ... done ... next ... end    end + 1
     SYN  |acknowledged|under way|waits| behind the FIN
 
+Where small writes are gathered, a segment that is not full waits while one that was not full is not
+acknowledged (Nagle's algorithm as Minshall has it, and Linux); a FIN waits for nothing.
+
 Congestion control counts bytes: slow start up to the threshold, then one payload a round trip
 (RFC 5681). After the third equal acknowledgement, what is acknowledged next says whether more was
 lost at once (RFC 6582); after a time-out everything that is not acknowledged goes again.
@@ -31,12 +34,13 @@ class Sending:
 
     def __init__(self, payload_bytes: int) -> None:
         self.data = bytearray()  # from `_first` on
-        self.closes = False
+        self.closes = self.gathers = False
         self.done = self.next = 0
         self.tries = 0
         self.rto_ns = LEAST_RTO_NS
         self._first = 1
         self._furthest = 0
+        self._small_at = 0  # where the last segment ended that was not full
         self._payload_bytes = payload_bytes
         self._window_bytes = FIRST_SEGMENTS * payload_bytes
         self._threshold_bytes = WINDOW_BYTES
@@ -69,6 +73,9 @@ class Sending:
             return self.next == 0
         if self.next >= self._end + self.closes:
             return False
+        is_small = self._end - self.next < self._payload_bytes and not self.closes
+        if self.gathers and is_small and self._small_at > self.done:
+            return False
         window_bytes = min(self._window_bytes, WINDOW_BYTES)
         return self.next - self.done < window_bytes
 
@@ -82,6 +89,8 @@ class Sending:
         payload = bytes(self.data[at : at + self._payload_bytes])
         stop = position + len(payload)
         fin = self.closes and stop == self._end
+        if len(payload) < self._payload_bytes:
+            self._small_at = stop
         self.next = max(self.next, stop + fin)
         self._furthest = max(self._furthest, self.next)
         return Flag.ACK | (Flag.FIN if fin else Flag(0)), payload

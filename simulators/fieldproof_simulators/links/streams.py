@@ -24,7 +24,9 @@ The life of an end:
 A frozen host loses what comes and its timers wait. A host that lost its power sends nothing; when
 it is back, it answers what belongs to no stream with RST, as any host does.
 
-Not modelled: receive windows (a node reads at once), selective acknowledgement, Nagle's algorithm.
+Small writes are gathered (Nagle's algorithm) where the owner says so; a node's are not.
+
+Not modelled: receive windows (a node reads at once), selective acknowledgement.
 """
 
 from collections.abc import Callable
@@ -171,8 +173,9 @@ class End:
         self, stack: Stack, local: Address, peer: Address, listens: int, owner: Owner
     ) -> None:
         self.state = State.ANSWERING
+        self.local = local
         self._stack = stack
-        self._local, self._peer, self._listens = local, peer, listens
+        self._peer, self._listens = peer, listens
         self._owner: Owner | None = owner  # None once it was told of the end, or does not care
         self._payload_bytes = stack.mtu(peer.host) - IP_TCP_BYTES - STAMP_BYTES
         self._sending = Sending(self._payload_bytes)
@@ -187,6 +190,15 @@ class End:
         self._linger = _Timer(stack, self._vanish)
 
     # --- what the owner asks for ---
+
+    @property
+    def moved(self) -> int:
+        """Grows while bytes come, or go and are acknowledged."""
+        return self._sending.done + self._awaits
+
+    def gather(self) -> None:
+        """From now on small writes wait for each other (Nagle's algorithm)."""
+        self._sending.gathers = True
 
     def call(self) -> None:
         """Open the stream."""
@@ -331,7 +343,7 @@ class End:
         most_bytes = self._payload_bytes + STAMP_BYTES if flags & Flag.SYN else 0
         self._stack.carry(
             segment(
-                self._local,
+                self.local,
                 self._peer,
                 self._listens,
                 flags,
@@ -379,7 +391,7 @@ class End:
         self.state = State.GONE
         for timer in (self._rto, self._delayed, self._linger):
             timer.set(None)
-        self._stack.drop((self._local.port, self._peer))
+        self._stack.drop((self.local.port, self._peer))
 
     def _now_ns(self) -> int:
         return self._stack.world.now_ns()

@@ -11,15 +11,22 @@ from collections.abc import Callable, Mapping
 from fieldproof_contract import (
     Address,
     Append,
+    ApplyDelta,
     CloseStream,
+    DrawDay,
     Effect,
     Log,
+    MakeDelta,
     OpenStream,
     Publish,
+    PullTree,
     Remove,
     Rename,
     Replace,
+    RunEngine,
     SendDatagram,
+    ServeTree,
+    StopEngine,
     Sync,
     Truncate,
     WriteStream,
@@ -80,6 +87,35 @@ def _is_address(to: object) -> bool:
     return isinstance(to, Address) and isinstance(to.host, str) and isinstance(to.port, int)
 
 
+def _run_engine(effect: RunEngine) -> bool:
+    return isinstance(effect.run, str) and _is_job(effect.job)
+
+
+def _stop_engine(effect: StopEngine) -> bool:
+    return isinstance(effect.run, str)
+
+
+def _is_job(job: object) -> bool:
+    match job:
+        case MakeDelta(source, target):
+            return isinstance(source, bytes) and isinstance(target, bytes)
+        case ApplyDelta(source, delta, most_bytes):
+            parts = isinstance(source, bytes) and isinstance(delta, bytes)
+            return parts and isinstance(most_bytes, int)
+        case ServeTree(port, root):
+            return isinstance(port, int) and _is_folder(root)
+        case PullTree(peer, folder, like, into, most_bytes):
+            folders = _is_folder(folder) and _is_folder(like) and _is_folder(into)
+            return folders and _is_address(peer) and isinstance(most_bytes, int)
+        case DrawDay(document):
+            return isinstance(document, bytes)
+    return False
+
+
+def _is_folder(path: object) -> bool:
+    return isinstance(path, str) and path.endswith("/")
+
+
 def _publish(effect: Publish) -> bool:
     return isinstance(effect.topic, str)
 
@@ -106,6 +142,8 @@ _SOUND: Mapping[type, Callable[..., bool]] = {
     OpenStream: _open_stream,
     WriteStream: _write_stream,
     CloseStream: _close_stream,
+    RunEngine: _run_engine,
+    StopEngine: _stop_engine,
     Publish: _publish,
     Log: _log,
 }

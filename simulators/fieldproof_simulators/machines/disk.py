@@ -193,7 +193,7 @@ class Disk:
     def _enter(self, path: str, file: _Hot) -> None:
         """Put a file in memory at `path`, in the place of any that is there."""
         if self.size(path) is None:
-            _check_path(path)
+            check_path(path)
             self._make_folders(path)
             insort(self._paths, path)
         self._hot[path] = file
@@ -221,7 +221,7 @@ class Disk:
             raise DiskFullError("No space left on device.")
 
 
-def _check_path(path: str) -> None:
+def check_path(path: str) -> None:
     """Raise OSError for a path that leads out of the disk, or that Linux could not make."""
     names = path.split("/")
     if not {"", ".", ".."}.isdisjoint(names):

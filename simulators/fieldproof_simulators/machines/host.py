@@ -4,12 +4,13 @@
                                                          frozen --kill/power cut--> down
 
 Any other transition is a ValueError. A host that is down hears nothing. A frozen host hears
-everything later, as far as its buffers hold: `RECEIVE_BUFFER_BYTES` of datagrams, and of each
-serial line `LINE_BUFFER_BYTES`, which come in one piece unless the line went down in between.
-Each boot is a *life*; what was scheduled in one life never reaches the next.
+everything later, as far as its buffers hold (buffers.py). Each boot is a *life*; what was
+scheduled in one life never reaches the next.
 
 Streams are carried by the host's stack (links/streams.py): a frozen host's peers get no answer and
 try again; a host that dies resets its streams at once, or, without power, when it is asked.
+
+Engines run at the host's desk (engines/desk.py), and end with it.
 
 A node ends, alone, by an exception of its own, by asking for what is no effect, and by letting no
 time pass: the log then says "node died". An effect that cannot be carried out is `Failed`.
@@ -19,7 +20,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, TypeAlias, assert_never
+from typing import Protocol, assert_never
 
 from fieldproof_contract import (
     Address,
@@ -30,10 +31,7 @@ from fieldproof_contract import (
     Effects,
     Event,
     Failed,
-    LineData,
-    LineDown,
     LineSeconds,
-    LineUp,
     Listen,
     Log,
     Monotonic,
@@ -44,7 +42,9 @@ from fieldproof_contract import (
     Remove,
     Rename,
     Replace,
+    RunEngine,
     SendDatagram,
+    StopEngine,
     StreamClosed,
     Sync,
     Synced,
@@ -52,18 +52,15 @@ from fieldproof_contract import (
     Truncate,
     WriteStream,
 )
+from fieldproof_simulators.engines.desk import Engines, Workshop
 from fieldproof_simulators.links.segments import Segment
-from fieldproof_simulators.links.streams import Stack
+from fieldproof_simulators.links.streams import Owner, Stack
+from fieldproof_simulators.machines.buffers import Buffers, LineEvent
 from fieldproof_simulators.machines.clock import HostClock
 from fieldproof_simulators.machines.demands import check
 from fieldproof_simulators.machines.disk import Disk
-from fieldproof_simulators.machines.sockets import Socket, Sockets
-
-RECEIVE_BUFFER_BYTES = 212_992
-"""Linux's default socket receive buffer (net.core.rmem_default)."""
-
-LINE_BUFFER_BYTES = 4095
-"""What a Linux line discipline holds for a reader that does not read."""
+from fieldproof_simulators.machines.files import Files
+from fieldproof_simulators.machines.sockets import Sockets
 
 SYNC_NS = 5_000_000
 """How long a sync takes: our assumption, between a solid-state disk and an SD card."""
@@ -74,11 +71,8 @@ nothing, and the world with it for ever. A busy one of ours is called some dozen
 
 NodeFactory = Callable[[], Node]
 
-LineEvent: TypeAlias = LineData | LineSeconds | LineUp | LineDown
-"""What happens on a serial line."""
 
-
-class Surroundings(Protocol):
+class Surroundings(Workshop, Protocol):
     """What a host needs from its world."""
 
     def now_ns(self) -> int:
@@ -134,12 +128,13 @@ class Host:
         self._slots: list[_Slot] = []
         self._hearing: dict[int | str | Listen, list[_Slot]] = {}  # by port, line or topic
         self._queue: deque[tuple[_Slot, Event]] = deque()
-        self._held: list[tuple[Sequence[_Slot], Event]] = []  # while frozen
-        self._unread: dict[str, list[LineEvent]] = {}  # while frozen, by line
+        self._buffers: Buffers[Sequence[_Slot]] = Buffers()  # while frozen
         self._stack = Stack(
             self, world, lambda segment: world.carry(self, segment), partial(world.mtu_bytes, self)
         )
         self._sockets = Sockets(self._stack)
+        self.files = Files(disk)
+        self.engines = Engines(self._stack, self.files, world)
 
     def add(self, name: str, factory: NodeFactory, hears: Collection[int | str | Listen]) -> None:
         """A node, and what it hears: UDP ports (int), serial lines and topics (text), TCP ports."""
@@ -172,8 +167,8 @@ class Host:
         self.up, self.frozen, self.powered, self.fault = False, False, powered, fault
         self.lives[-1][1] = self._world.now_ns()
         self._queue.clear()
-        self._held.clear()
-        self._unread.clear()
+        self._buffers.clear()
+        self.engines.perish()
         self._sockets.perish(powered)
         for slot in self._slots:
             slot.node = None
@@ -187,11 +182,9 @@ class Host:
         """Every process goes on; it hears now what its buffers held."""
         self._require(self.frozen, "thaw")
         self.frozen, self.fault = False, -1
-        held, self._held = self._held, []
-        unread, self._unread = self._unread, {}
-        for events in unread.values():
-            for line_event in events:
-                self.reads(line_event)
+        unread, held = self._buffers.take()
+        for line_event in unread:
+            self.reads(line_event)
         for slots, event in held:
             self._tell(slots, event)
         for slot in self._slots:
@@ -211,7 +204,7 @@ class Host:
         listeners = self._hearing.get(datagram.port)
         if not listeners:
             return "no listener"
-        if self.frozen and not self._room(datagram):
+        if self.frozen and not self._buffers.room(datagram):
             return "host frozen"
         self._tell(listeners, datagram)
         return None
@@ -219,7 +212,7 @@ class Host:
     def reads(self, event: LineEvent) -> None:
         """Something happens on a serial line; a host that is down does not notice."""
         if self.frozen and not isinstance(event, LineSeconds):
-            self._keep_unread(self._unread.setdefault(event.line, []), event)
+            self._buffers.hold_line(event)
         elif self.up and not self.frozen:
             self._tell(self._hearing.get(event.line, ()), event)
 
@@ -227,31 +220,12 @@ class Host:
         """A segment of a stream arrives. Returns why it is lost, or None when it is not."""
         return self._stack.arrive(segment) if self.powered else "host down"
 
-    def accepts(self, port: int) -> Socket | None:
+    def accepts(self, port: int) -> Owner | None:
         """Who owns a new stream to this port; None where nobody listens."""
         for slot in self._hearing.get(Listen(port), ()):
             if slot.node is not None:
                 return self._sockets.accept(slot.name, self._teller(slot))
-        return None
-
-    def _keep_unread(self, unread: list[LineEvent], event: LineData | LineUp | LineDown) -> None:
-        """What a frozen host's line discipline holds, in order; pieces without a break are one."""
-        if not isinstance(event, LineData):
-            unread.append(event)
-            return
-        held = sum(len(kept.data) for kept in unread if isinstance(kept, LineData))
-        if held + len(event.data) > LINE_BUFFER_BYTES:
-            return
-        before = unread[-1] if unread else None
-        if isinstance(before, LineData):
-            unread[-1] = LineData(event.line, before.data + event.data)
-        else:
-            unread.append(event)
-
-    def _room(self, datagram: Datagram) -> bool:
-        """Whether a frozen host's buffers can keep the datagram until it thaws."""
-        kept = (len(held.data) for _, held in self._held if isinstance(held, Datagram))
-        return sum(kept) + len(datagram.data) <= RECEIVE_BUFFER_BYTES
+        return self.engines.accept(port)
 
     # --- driving nodes ---
 
@@ -260,7 +234,7 @@ class Host:
 
     def _tell(self, slots: Sequence[_Slot], event: Event) -> None:
         if self.frozen:
-            self._held.append((slots, event))
+            self._buffers.hold(slots, event)
             return
         for slot in slots:
             self._queue.append((slot, event))
@@ -281,7 +255,8 @@ class Host:
         try:
             if slot.calls > CALLS_AT_ONCE:
                 raise RuntimeError(f"It let no time pass in {CALLS_AT_ONCE} calls.")
-            effects = tuple(ask(*what, Now(Monotonic(now_ns), self.clock.utc_ns(now_ns))))
+            now = Now(Monotonic(now_ns), self.clock.utc_ns(now_ns))
+            effects = tuple(ask(*what, now))
         except Exception as error:
             self._lay_to_rest(slot, error)
             return
@@ -291,7 +266,7 @@ class Host:
             except Exception as error:
                 self._lay_to_rest(slot, error)
                 return
-            reason = self._perform(slot, effect)
+            reason = self._perform(slot, effect, now)
             if reason is not None:
                 self._queue.append((slot, Failed(effect, reason)))
                 break
@@ -323,6 +298,7 @@ class Host:
         """A node raised: it is gone until the host boots again."""
         slot.node = None
         self._sockets.abandon(slot.name)
+        self.engines.abandon(slot.name)
         try:
             said = repr(error)
         except Exception:
@@ -343,12 +319,12 @@ class Host:
         self._call(slot, slot.node.advance)
         self._drain()
 
-    def _perform(self, slot: _Slot, effect: Effect) -> str | None:
+    def _perform(self, slot: _Slot, effect: Effect, now: Now) -> str | None:
         """Carry out one effect; the reason where it failed."""
         try:
             match effect:
-                case Append(path, data):
-                    self.disk.append(path, data)
+                case Append() | Replace() | Rename() | Truncate() | Remove():
+                    self.files.change(effect, now.utc_ns)
                 case Sync(paths):
                     self._sync(slot, paths)
                 case SendDatagram(port, to, data):
@@ -364,14 +340,10 @@ class Host:
                 case CloseStream(stream):
                     if self._sockets.close(slot.name, stream):
                         self._queue.append((slot, StreamClosed(stream, "")))
-                case Replace(path, data):
-                    self.disk.replace(path, data)
-                case Rename(path, to_path):
-                    self.disk.rename(path, to_path)
-                case Truncate(path, size):
-                    self.disk.truncate(path, size)
-                case Remove(path):
-                    self.disk.remove(path)
+                case RunEngine(run, job):
+                    self.engines.run(slot.name, self._teller(slot), run, job)
+                case StopEngine(run):
+                    self.engines.stop(slot.name, run)
                 case Log(what, detail):
                     self._world.said(f"{self.name}/{slot.name}", what, detail)
                 case _:

@@ -49,8 +49,9 @@ from fieldproof_reference.center.validate import Validate
 from fieldproof_reference.protocols.httprange import Server
 
 ADDRESS = "206.172.47.234"
+SERVER = Address(ADDRESS, ports.ARCHIVE)
 SETTINGS = CenterSettings(
-    {"daws": EdgeAtCenter(b"key", Address(ADDRESS, ports.REPAIR), "http-range")}
+    {"daws": EdgeAtCenter(b"key", Address(ADDRESS, ports.REPAIR), "http-range", SERVER)}
 )
 DELAY_NS = 300_000_000
 ARRIVALS = {f"udp/2006/01/17/{ADDRESS}/ut14_24985.idx": b""}

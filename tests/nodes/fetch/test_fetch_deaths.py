@@ -83,10 +83,9 @@ def test_a_clock_that_was_wrong_for_a_while(kit, rig, years):
 
 def test_one_dark_site_hinders_no_other(kit, rig):
     """Each site is visited by itself; one of another method is not visited at all."""
-    sites = {
-        name: EdgeAtCenter(b"key", Address(rig.ADDRESS, ports.REPAIR), method)
-        for name, method in (("gill", "repair"), ("daws", "http-range"), ("arvi", "http-range"))
-    }
+    known = (b"key", Address(rig.ADDRESS, ports.REPAIR))
+    served = EdgeAtCenter(*known, "http-range", Address(rig.ADDRESS, ports.ARCHIVE))
+    sites = {"gill": EdgeAtCenter(*known, "repair"), "daws": served, "arvi": served}
     edge = rig.Edge(kit, rig.edge_files(kit))
     edge.dark = {"arvi"}
     files = {**rig.hours(kit, 14, 15), kit.path(16): kit.record(57_605)}

@@ -77,7 +77,7 @@ def test_a_day_is_confirmed_when_its_hours_are(kit, rig):
     assert rig.same(center, edge)
     whats = [line["what"] for line in center.notes()][-4:]
     assert ["hour reopened", "reopened", "hour proven", "confirmed"] == whats
-    assert confirmed == center.notes("confirmed")[-1]
+    assert confirmed["digest"] == center.notes("confirmed")[-1]["digest"]
 
 
 def test_hours_close_one_after_the_other(kit, rig):
