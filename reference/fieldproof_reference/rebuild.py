@@ -3,6 +3,7 @@
     fieldproof-center rebuild PATH                      into PATH.rebuilt, and compare
     fieldproof-center rebuild PATH --into OTHER         ... into another new folder
     fieldproof-center rebuild PATH --promote            ... and put right what is at odds
+    fieldproof-center rebuild PATH --products           ... and draw all plots; needs matplotlib
 
 PATH is the folder of a center; its sites are those that have hour files there, unless `--sites`
 names others. What reconciliation brought is not in the raw tree: days and hours that a digest
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from fieldproof_contract import Append, DiskView, Effects, Log, Remove, Replace, Sync
+from fieldproof_reference.center import products
 from fieldproof_reference.center import rebuild as core
 from fieldproof_reference.center.rebuild import Found, Hour
 from fieldproof_reference.formats import trees, xrio
@@ -55,15 +57,16 @@ def rebuild(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("path", type=Path, help="the folder of a center")
     parser.add_argument("--into", type=Path, help="a folder that is new or empty")
     parser.add_argument("--sites", help="four letters each, separated by commas")
+    parser.add_argument("--products", action="store_true", help="make documents and plots, too")
     parser.add_argument("--promote", action="store_true", help="put right what is at odds")
     asked = parser.parse_args(argv)
     into = asked.into or asked.path.with_name(asked.path.resolve().name + ".rebuilt")
     try:
-        return _rebuild(asked.path, into, asked.sites, asked.promote, _say)
+        return _rebuild(asked, into, _say)
     except (BadCall, FileExistsError) as error:
         sys.stderr.write(f"{parser.prog}: {error}\n")
         return BAD_CALL
-    except OSError as error:
+    except (OSError, ImportError) as error:
         sys.stderr.write(f"{parser.prog}: The rebuild was broken off: {error}.\n")
         return UNAVAILABLE
 
@@ -77,7 +80,23 @@ def refile(archive: DiskView, fresh: Fresh, sites: Iterable[str]) -> None:
     fresh.flush()
 
 
-def _rebuild(path: Path, into: Path, named: str | None, promotes: bool, say: Say) -> int:
+def draw(fresh: Fresh) -> int:
+    """Make the document and the plot of each day on `fresh`, as a center does; how many. Raises
+    OSError, and ImportError where there is no matplotlib."""
+    from fieldproof_reference.engines import plots
+
+    known: products.Known = {}
+    days = core.site_days(fresh)
+    for of in days:
+        document = products.document_of(fresh, of, known)
+        picture = Replace(products.plot_path(of), plots.draw(document))
+        fresh.perform((Replace(products.document_path(of), document), picture))
+    fresh.flush()
+    return len(days)
+
+
+def _rebuild(asked: argparse.Namespace, into: Path, say: Say) -> int:
+    path, promotes = asked.path, asked.promote
     if not (path / "udp").is_dir():
         raise BadCall(f"There is no raw tree {path / 'udp'}: name the folder of a center.")
     tree = Tree(path)
@@ -85,10 +104,12 @@ def _rebuild(path: Path, into: Path, named: str | None, promotes: bool, say: Say
         if promotes:
             _lock(tree, path)
         archive = Disk(tree) if promotes else Glance(tree)
-        sites = _sites(archive, named)
+        sites = _sites(archive, asked.sites)
         fresh = Fresh(into)
         refile(archive, fresh, sites)
         _say_what_came(fresh, into, say)
+        if asked.products:
+            say(f"  days drawn: {draw(fresh)}")
         return _compare(archive, fresh, say)
     finally:
         tree.close()

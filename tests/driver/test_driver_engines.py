@@ -380,15 +380,16 @@ def test_a_plot_is_drawn_by_a_program_of_its_own(asker):
     )
 
 
-def test_what_is_left_of_an_engine(asker, monkeypatch):
+def test_what_is_left_of_an_engine(asker, monkeypatch, tmp_path):
     """Its folder is removed, and what it began is ended with it."""
+    (tmp_path / "own").mkdir()
+    monkeypatch.setattr(live_engines.tempfile, "tempdir", str(tmp_path / "own"))
     script = "sleep 60 & echo $!"
     monkeypatch.setattr(live_engines, "command", command_of("sh", "-c", script, most_output=99))
-    before = set(Path(live_engines.tempfile.gettempdir()).glob("fieldproof-engine-*"))
     asker.asks(RunEngine("one", MakeDelta(b"", b"")))
     pid = int(asker.ended("one").output)
     asker.host.until(lambda: not is_alive(pid), "the end of a grandchild")
-    assert set(Path(live_engines.tempfile.gettempdir()).glob("fieldproof-engine-*")) <= before
+    assert [] == list((tmp_path / "own").iterdir())
 
 
 def is_alive(pid: int) -> bool:

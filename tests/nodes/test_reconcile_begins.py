@@ -78,3 +78,51 @@ def test_a_site_of_another_method_is_not_asked(kit, evening, method):
     world, _, center = evening(parts=(node,))
     world.run(90_000)
     assert [] == center.sent
+
+
+@pytest.fixture
+def morning(kit):
+    """A world an hour after midnight, in which edge and center begin at once; the center lacks a
+    record of the day before."""
+    minutes = range(1_260, 1_440)
+    whole = kit.filed([kit.record(60 * n + 5) for n in minutes])
+    lacking = kit.filed([kit.record(60 * n + 5) for n in minutes if n != 1_300])
+    world = kit.World(kit.DAY_S + MIDNIGHT_S + 3_600)
+    arrivals = {"udp/2006/01/17/206.172.47.234/ut22_25000.dat": b""}
+    center = world.host(kit.CENTER_ADDRESS, kit.Disk({**arrivals, **lacking}), *kit.center_parts())
+    edge = world.host(kit.EDGE_ADDRESS, kit.Disk(whole), *kit.edge_parts())
+    return world, edge, center
+
+
+def test_what_is_under_way_when_the_manifest_comes_is_not_asked_twice(kit, morning):
+    """Where both ends begin at once the manifest crosses the request: one request, one answer."""
+    world, edge, center = morning
+    world.run(3_600)
+    assert 1 == len([one for _, one in center.sent if one.port == ports.REPAIR])
+    assert [ports.MANIFEST, ports.REPAIR] == [one.to.port for _, one in edge.sent]
+    assert edge.disk.under("riometer/", ".dat") == center.disk.under("riometer/", ".dat")
+    assert ["confirmed"] == [said.what for said in center.logs if said.what == "confirmed"]
+
+
+def test_an_answer_older_than_the_manifest_proves_nothing(kit, morning):
+    """An answer that left before the edge filed another record does not prove the day that its
+    manifest has declared meanwhile."""
+    world, edge, center = morning
+    late = kit.record(60 * 1_259 + 5)
+    held = []
+    deliver = world.carry
+
+    def carry(port, data):
+        if port == ports.REPAIR and data[:2] == b"RA" and not held:
+            held.append(data)
+            name = kit.path(20)
+            edge.disk.files[name] = late + edge.disk.files.get(name, b"")
+            edge.boot()  # it declares the day as it now is, and that comes first
+            return [(3 * kit.DELAY_NS, data)]
+        return deliver(port, data)
+
+    world.carry = carry
+    world.run(3_600)
+    assert held
+    assert edge.disk.under("riometer/", ".dat") == center.disk.under("riometer/", ".dat")
+    assert late in center.disk.files[kit.path(20)]

@@ -31,6 +31,7 @@ from fieldproof_reference.center.products import (
     plot_path,
 )
 from fieldproof_reference.formats import idx, trees, xrio
+from fieldproof_reference.rebuild import rebuild
 
 DAY = 13_165  # 2006-01-17
 TODAY = SiteDay("daws", DAY)
@@ -212,6 +213,35 @@ def test_what_cannot_be_drawn_stops_nothing():
     assert ["not drawn"] == [one.what for one in center.said]
     center.run(1)
     assert [("gill", "2006-01-17")] == center.drawn
+
+
+def test_a_rebuild_gives_the_same_bytes(draw, tmp_path):
+    """The command makes, of the raw tree alone, the documents and plots that a center had made."""
+    begins_s, disk = DAY * 86_400, Disk()
+    disk.file(DAY, range(120))
+    raw, source = "udp/2006/01/17/206.172.47.234/ut{:02d}_24985", Address("206.172.47.234", 32769)
+    for hour in range(2):
+        data = disk.files[trees.hour_path("daws", begins_s + 3600 * hour)]
+        entries = [
+            idx.Entry(
+                (begins_s + 3600 * hour + 61 + 60 * at) * SECOND_NS,
+                24985,
+                source,
+                380,
+                380 * at,
+                b"XRIO",
+            )
+            for at in range(60)
+        ]
+        disk.files[raw.format(hour) + ".dat"] = data
+        disk.files[raw.format(hour) + ".idx"] = b"".join(map(idx.line, entries))
+    document = document_of(disk, TODAY, {})
+    for path, data in disk.files.items():
+        (tmp_path / "archive" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "archive" / path).write_bytes(data)
+    assert 0 == rebuild([str(tmp_path / "archive"), "--products", "--into", str(tmp_path / "new")])
+    assert document == (tmp_path / "new" / document_path(TODAY)).read_bytes()
+    assert draw(document) == (tmp_path / "new" / plot_path(TODAY)).read_bytes()
 
 
 # --- the plot -------------------------------------------------------------------------------------

@@ -41,7 +41,10 @@ class Case:
     level: Level = Level.GAPS
     gaps: tuple[Gap, ...] = ()
     way: Way | None = None  # what was asked, None: nothing yet
+    asked_at: Monotonic = Monotonic(0)  # the last time
     rests: bool = False  # the way will be asked again
+    is_early: bool = False  # it was asked before the manifest came: the answer may be older
+    queues: bool = False  # for another case of the site, whose way goes alone
     failures: int = 0  # of the method, in a row
     digest: bytes = b""  # of the day, as the edge last signed it
     by: str = ""  # the method that brought what was promoted, empty: nothing was
@@ -69,11 +72,14 @@ def way_for(case: Case) -> type[Way]:
 
 
 def hurry(case: Case, now: Now) -> None:
-    """The edge lives: nothing is waited for but what takes its time."""
+    """The edge lives: nothing is waited for but what takes its time. What was just asked may be
+    answered yet."""
     case.is_dark = False
-    if case.way is None or case.rests or not case.way.alone:
-        case.patience_ns = case.way.patience_ns if case.way else 0
-        case.due = now.monotonic
+    if case.way is None or case.rests:
+        case.patience_ns, case.due = 0, now.monotonic
+    elif not case.way.alone:
+        case.patience_ns = case.way.patience_ns
+        case.due = Monotonic(max(now.monotonic, case.asked_at + case.patience_ns))
 
 
 def method_failed(case: Case, why: str, following: Method) -> Log:

@@ -224,11 +224,12 @@ class Reconcile:
         return (note, Sync((note.path,)), Publish(REOPENED, of))
 
     def _renew(self, case: Case, manifest: Manifest) -> Effects:
-        """What was asked without this manifest is asked anew."""
+        """What is under way may yet lead to this digest; anything else is asked anew."""
         if case.manifest == manifest:
             return ()
         case.manifest, case.digest, case.syncing = manifest, manifest.day_digest, ()
-        return self._drop(case)
+        case.is_early = case.way is not None and not case.rests
+        return () if case.is_early else self._drop(case)
 
     # --- what happens to a case ---
 
@@ -252,9 +253,8 @@ class Reconcile:
         """Choose what to ask for, and by which way."""
         way = way_for(case)
         if way.alone and self._is_busy(case):
-            case.due = Monotonic(now.monotonic + REST_NS)
-            return ()
-        case.gaps = gaps_for(case, day)
+            return self._queue(case, now)
+        case.gaps, case.is_early = gaps_for(case, day), False
         self._asked += 1
         site = case.of.site
         key, edge, run = self._sites[site].key, self._declared.edge(site), f"{site}-{self._asked}"
@@ -266,13 +266,17 @@ class Reconcile:
         """Ask by the way that was chosen, for the first time or again."""
         way = case.way
         if way is None or (way.alone and self._is_busy(case)):
-            case.due = Monotonic(now.monotonic + REST_NS)
-            return ()
-        case.rests = False
+            return self._queue(case, now)
+        case.rests = case.queues = False
+        case.asked_at = now.monotonic
         least_ns = DARK_PATIENCE_NS if case.is_dark and not way.alone else 0
         case.patience_ns = max(way.patience_ns, case.patience_ns, least_ns)
         case.due = Monotonic(now.monotonic + case.patience_ns)
         return way.ask(now)
+
+    def _queue(self, case: Case, now: Now) -> Effects:
+        case.queues, case.due = True, Monotonic(now.monotonic + REST_NS)
+        return ()
 
     def _is_busy(self, case: Case) -> bool:
         """Whether another case of the site has a way that goes alone under way."""
@@ -305,7 +309,8 @@ class Reconcile:
             case Unusable(why):
                 return self._escalate(case, why, now)
             case Told(digest):
-                case.digest, case.way, case.due = digest, None, now.monotonic
+                case.digest = case.digest if case.is_early else digest
+                case.way, case.due = None, now.monotonic
                 return ()
             case Copy():
                 return self._apply(case, outcome, now)
@@ -314,6 +319,8 @@ class Reconcile:
         """A copy becomes the day if it is the edge's."""
         before = read_day(self._disk, case.of)
         digest = copy.digest or case.digest
+        if case.is_early and digest != case.digest:
+            return (*self._drop(case), *self._ask_anew(case, now))
         if digest_of(case.of, copy.day) != digest:
             return self._escalate(case, "the digest is another", now)
         case.digest, case.gaps, case.by = digest, copy.gaps, case.method
@@ -369,6 +376,9 @@ class Reconcile:
     def _drop(self, case: Case) -> Effects:
         """What is under way is not waited for any more."""
         way, case.way, case.rests = case.way, None, False
+        for other in self._cases.values() if way is not None and way.alone else ():
+            if other.queues and other.of.site == case.of.site:
+                other.due = case.asked_at  # which is past: it is its turn
         return way.drop() if way is not None else ()
 
     # --- how a case ends ---

@@ -31,7 +31,7 @@ SCENARIO = Scenario(
         accounted(),
         in_order(),
         raw_untouched(),
-        wire_bytes("vsat", "repair", at_most=56_000),
+        wire_bytes("vsat", "repair", at_most=54_000),
         archive_bytes("daws", zlib6_bytes=109_275),
     ),
 )

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from fieldproof.oracle.pcap import packets_of
 
-_IP_BYTES = 20
 _TCP, _UDP = 6, 17
 
 
@@ -51,15 +50,15 @@ class Packet(NamedTuple):
     purpose: str
 
 
-def costs(links: Path, center: str, purposes: Mapping[int, str]) -> dict[str, Cost]:
-    """By purpose: the costs of all links of a run whose captures lie in a folder. `center` is the
-    address of the center, `purposes` says by port what a packet is for.
+def costs(links: Path, site: str, purposes: Mapping[int, str]) -> dict[str, Cost]:
+    """By purpose: what went from and to a site, on all links of a run whose captures lie in a
+    folder. `site` is the address of the site, `purposes` says by port what a packet is for.
 
     Raises OSError and ValueError where a capture is missing or is none."""
-    offered = [p for path in links.glob("*-offered.pcap") for p in _read(path, center, purposes)]
+    offered = [p for path in links.glob("*-offered.pcap") for p in _read(path, site, purposes)]
     ended_ns: dict[str, int] = {}
     for path in links.glob("*-delivered.pcap"):
-        for packet in _read(path, center, purposes):
+        for packet in _read(path, site, purposes):
             ended_ns[packet.purpose] = max(packet.utc_ns, ended_ns.get(packet.purpose, 0))
     return {
         purpose: _cost([p for p in offered if p.purpose == purpose], ended_ns.get(purpose, 0))
@@ -74,19 +73,19 @@ def _cost(packets: list[Packet], ended_ns: int) -> Cost:
     return Cost(sum(up), sum(down), len(up), len(down), seconds)
 
 
-def _read(path: Path, center: str, purposes: Mapping[int, str]) -> Iterator[Packet]:
-    address = bytes(map(int, center.split(".")))
+def _read(path: Path, site: str, purposes: Mapping[int, str]) -> Iterator[Packet]:
+    address = bytes(map(int, site.split(".")))
     for utc_ns, data in packets_of(path.read_bytes()):
-        if len(data) < _IP_BYTES or data[0] >> 4 != 4:
-            continue
-        (size,) = struct.unpack_from(">H", data, 2)
-        yield Packet(utc_ns, size, data[12:16] != address, _purpose(data, purposes))
+        source, destination = data[12:16], data[16:20]
+        if data[:1] and data[0] >> 4 == 4 and address in (source, destination):
+            (size,) = struct.unpack_from(">H", data, 2)
+            yield Packet(utc_ns, size, source == address, _purpose(data, purposes))
 
 
 def _purpose(data: bytes, purposes: Mapping[int, str]) -> str:
-    """By the first of its ports that has one."""
+    """By the port that it goes to, or the one that it comes from."""
     begins = 4 * (data[0] & 15)
     if data[9] not in (_TCP, _UDP) or len(data) < begins + 4:
         return "other"
-    ports = struct.unpack_from(">HH", data, begins)
-    return next((purposes[port] for port in ports if port in purposes), "other")
+    source, destination = struct.unpack_from(">HH", data, begins)
+    return purposes.get(destination) or purposes.get(source) or "other"

@@ -4,7 +4,7 @@ Each case is the end of a story of the catalog, played in virtual time with a ce
 nothing; each method then runs on its disks with real programs, over an emulated link of 600 ms.
 What a method cost is summed from the captures of its run. The runs stay: they are the evidence.
 
-Counted are the IP bytes of the method's own ports, both ways. The manifests, one datagram a day
+Counted are Dawson's IP bytes, both ways, but for the manifests. The manifests, one datagram a day
 that proves to the center what the edge has, are the same for every method and stand apart.
 """
 
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ from fieldproof.norstar import DAWSON
 from fieldproof.options import LIVE, Asked, LiveOptions
 from fieldproof.oracle import trees, xrio
 from fieldproof.rundir import BEFORE
-from fieldproof.scenario import Center, Link, Reconcile, Scenario, Site
+from fieldproof.scenario import Center, Link, Reconcile, Scenario
 from fieldproof.store import RunStore
 from fieldproof.systems.process import PURPOSES
 from fieldproof.tables.captures import Cost, costs
@@ -48,7 +49,7 @@ class Case(NamedTuple):
     """Days that are to be made whole."""
 
     name: str
-    story: str  # of the catalog: how they came to lack something
+    story: Scenario  # how they came to lack something
     starts: str  # when they are made whole
     of_2006: tuple[tuple[str, int], ...]  # what the 2006 text says that it takes, bytes
 
@@ -56,7 +57,9 @@ class Case(NamedTuple):
 CASES = (
     Case(
         "three gaps",
-        "dawson-three-lost-packets",
+        msgspec.structs.replace(  # with its lead on the same day, so that it is one day alone
+            catalog.load("dawson-three-lost-packets"), starts="2006-01-17T00:10Z", lasts="1430m"
+        ),
         "2006-01-18T00:15Z",
         (
             ("the records", 1140),
@@ -67,11 +70,11 @@ CASES = (
     ),
     Case(
         "whole day",
-        "dish-misaligned-whole-day",
+        catalog.load("dish-misaligned-whole-day"),
         "2006-01-18T00:15Z",
         (("the records", 547_200), ("rsync -z", 110_908)),
     ),
-    Case("December 2005", "dawson-december-2005", "2006-01-01T00:15Z", ()),
+    Case("December 2005", catalog.load("dawson-december-2005"), "2006-01-01T00:15Z", ()),
 )
 """The figures of 2006 are counters of programs, not bytes on a wire."""
 
@@ -118,22 +121,22 @@ class Table(Struct, frozen=True):
 
 def scenario(case: Case, method: Reconcile) -> Scenario:
     """The story of one cell of the table."""
-    slug = case.name.lower().replace(" ", "-")
+    slug, story = case.name.lower().replace(" ", "-"), case.story
+    sites = [
+        msgspec.structs.replace(site, instruments=(), reconcile=method) for site in story.sites
+    ]
     return Scenario(
         name=f"{slug}-by-{method}",
         story=f"{case.name.capitalize()}: what is lacking comes by {method}.",
         starts=case.starts,
         lasts="10s",
         lead="5s",
-        links=(Link("vsat", PROFILE),),
-        nodes=(
-            Site(SITE, via="vsat", address=DAWSON, instruments=(), reconcile=method),
-            Center(),
-        ),
+        links=tuple(Link(link.name, PROFILE) for link in story.links),
+        nodes=(*sites, Center()),
         checks=(identical("center", to=SITE), in_order()),
         tiers=(LIVE,),
         settles_within="30m",
-        continues=catalog.load(case.story),
+        continues=story,
     )
 
 
@@ -165,7 +168,7 @@ def _play(store: RunStore, seed: int, case: Case, method: Reconcile) -> Report:
 def _row(case: Case, method: str, report: Report) -> Row:
     """Everything that was not the proof was the method's: what it asked before it could begin, and
     what the kernel said to a closed port, too."""
-    found = costs(Path(report.run_dir) / "links", Center().address, PURPOSES)
+    found = costs(Path(report.run_dir) / "links", DAWSON, PURPOSES)
     own = [cost for purpose, cost in found.items() if purpose != PROOF]
     whole = Cost(
         sum(cost.up_bytes for cost in own),
@@ -197,7 +200,7 @@ def _lacking(case: Case, run_dir: Path) -> Lacking:
         records += len(missing)
         record_bytes += sum(missing)
         least += least_bytes(points, lacking)
-    proof = costs(run_dir / "links", Center().address, PURPOSES).get(PROOF)
+    proof = costs(run_dir / "links", DAWSON, PURPOSES).get(PROOF)
     proof_bytes = 0 if proof is None else proof.all_bytes
     return Lacking(case.name, records, record_bytes, round(least), proof_bytes, case.of_2006)
 
