@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 
+from fieldproof import filed
 from fieldproof.faults import UNHEARD_SPOOFS, DeadPreamplifier, Outage
 from fieldproof.ledger import Ledger, build
 from fieldproof.oracle import foreign, trees
@@ -207,6 +208,34 @@ class Evidence(RunDirectory):
                 for from_ns, until_ns in torn
             )
         )
+
+    # --- what the center made of what it received ---
+
+    @cached_property
+    def keeps(self) -> filed.Keeps:
+        """Which of our notes the center keeps."""
+        return filed.keeps(self)
+
+    @cached_property
+    def kept_out(self) -> frozenset[str]:
+        """SHA-256 of what is in quarantine, with its bytes and a note."""
+        return filed.kept_out(self)
+
+    @cached_property
+    def looked_until_ns(self) -> int:
+        """By the center's clock: what came later it need not have looked at when the run ended."""
+        clock = self.clock(self.scenario.center.name)
+        return clock.utc_at(self.world.ends_ns) - filed.LOOK_NS
+
+    @cached_property
+    def elsewhere(self) -> filed.Elsewhere:
+        """Datagrams that are not of the site from whose address they came."""
+        return filed.elsewhere(self)
+
+    @cached_property
+    def accounts(self) -> dict[str, filed.Account]:
+        """What became of everything that was received, by site."""
+        return {site: filed.account(self, site) for site in self.archive_sites}
 
     # --- datagrams and records ---
 

@@ -15,8 +15,10 @@ import msgspec
 
 from fieldproof.arguments import command
 from fieldproof.checks.claim import Claim, printable
+from fieldproof.checks.invariants import INVARIANTS
 from fieldproof.checks.kept import Kept
 from fieldproof.checks.machine import LinesOnTime, LinkOnTarget, MachineKeptTime, OnTime
+from fieldproof.checks.raw import RawUntouched
 from fieldproof.checks.world import (
     FaultsFired,
     KillsComplete,
@@ -48,6 +50,8 @@ IMPLICIT: tuple[Claim, ...] = (
     FaultsFired(),
     NodesLived(),
     Produced(),
+    RawUntouched(),
+    *INVARIANTS,
 )
 """What every run in virtual time is judged by, first."""
 

@@ -39,7 +39,10 @@ def others():
     return {known.pid: known.state for known in everyone if known.state not in proc.ENDED}
 ESCAPED = "(setsid env -i sleep 600 &)"
 LEFT = f"{ESCAPED}; {ESCAPED}; setsid env -i sh -c '{ESCAPED}; exec sleep 600' & "
-ALL = 6  # the keeper, the shell, and four that left it
+def have_left():
+    "Whether the four are what they become last, by when all between them and the shell has ended."
+    names = [Path(f"/proc/{pid}/comm") for pid in others()]
+    return sum(name.exists() and name.read_text() == "sleep\\n" for name in names) == 4
 """
 
 
@@ -56,7 +59,7 @@ def test_a_kill_reaches_those_that_left_everything(play):
         """
 system = start(LEFT + "echo ready; wait")
 said()
-until(lambda: len(others()) == ALL, "all run")
+until(have_left, "all have left")
 print(system.kill(), system.survivors, others())
 """
     )
@@ -69,7 +72,7 @@ def test_they_are_killed_when_the_system_has_ended_by_itself(play):
         """
 ended = start(LEFT + "echo ready; exit 3")
 until(ended.poll, "its end")
-until(lambda: len(others()) == ALL - 1, "the others run")
+until(have_left, "all have left")
 first = ended.kill().code, others()
 log.unlink()
 deaf = "(trap '' TERM; setsid env -i sleep 600 &)"
@@ -106,7 +109,7 @@ def test_freezing_stops_those_that_left_everything(play):
         """
 with start(LEFT + "echo ready; wait") as system:
     said()
-    until(lambda: len(others()) == ALL, "all run")
+    until(have_left, "all have left")
     system.freeze()
     frozen = sorted(state for pid, state in others().items() if pid not in system.pids())
     system.thaw()
@@ -205,7 +208,7 @@ def test_what_outlives_a_kill_is_named(play):
 processes.PATIENCE_S = 0.05
 system = start(LEFT + "echo ready; wait")
 said()
-until(lambda: len(others()) == ALL, "all run")
+until(have_left, "all have left")
 send, system._keeper.kill = proc.send, lambda: None
 proc.send = lambda *_: True
 system.kill()

@@ -26,26 +26,22 @@ class Notes(NamedTuple):
     stretches: tuple[tuple[float, float], ...]  # seconds of the day after and before what came
     digest: str | None  # of the day, if it is called proven; "" for one that nobody can read
     proven: dict[int, str]  # SHA-256 of each hour that is called proven, by hour since 1970
-    is_any: bool
+    compared: frozenset[int | None]  # hours that ever were, None for the day as a whole
 
     def covers(self, second: int) -> bool:
         """Whether a stretch has this second of the day in it."""
         return any(after <= second <= before for after, before in self.stretches)
 
     def touch(self, hour_utc_s: int) -> bool:
-        """Whether anything was restored in this hour, or it was proven: what it holds is not what
+        """Whether anything was restored in this hour, or it was ever proven: it need not hold what
         the raw tree gives alone."""
         begins_s = hour_utc_s % DAY_S
-        return (
-            self.digest is not None
-            or hour_utc_s // HOUR_S in self.proven
-            or any(
-                after < begins_s + HOUR_S and begins_s <= before for after, before in self.stretches
-            )
+        return not self.compared.isdisjoint({None, hour_utc_s // HOUR_S}) or any(
+            after < begins_s + HOUR_S and begins_s <= before for after, before in self.stretches
         )
 
 
-NONE = Notes((), None, {}, is_any=False)
+NONE = Notes((), None, {}, frozenset())
 
 
 def read(data: bytes | None) -> Notes:
@@ -55,6 +51,7 @@ def read(data: bytes | None) -> Notes:
     stretches: list[tuple[float, float]] = []
     digest: str | None = None
     proven: dict[int, str] = {}
+    compared: set[int | None] = set()
     for line in foreign.notes(data).lines:
         match line:
             case {"what": "restored", "after_s": after, "before_s": before}:
@@ -63,13 +60,15 @@ def read(data: bytes | None) -> Notes:
                     stretches.append((pair[0], pair[1]))
             case {"what": "confirmed"}:
                 digest = _text(line, "digest")
+                compared.add(None)
             case {"what": "reopened"}:
                 digest = None
             case {"what": "hour proven", "hour": int(hour)}:
                 proven[hour] = _text(line, "sha256")
+                compared.add(hour)
             case {"what": "hour reopened", "hour": int(hour)}:
                 proven.pop(hour, None)
-    return Notes(tuple(stretches), digest, proven, is_any=True)
+    return Notes(tuple(stretches), digest, proven, frozenset(compared))
 
 
 def day_digest(files: Iterable[tuple[str, bytes]]) -> str:

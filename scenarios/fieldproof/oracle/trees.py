@@ -23,10 +23,14 @@ PURPOSES = (*STREAM_PORTS, "repair", "manifest", "http", "rsync", "other")
 """What a packet on a link can be for."""
 
 _YEAR, _MONTH, _DAY, _HOUR = r"([12]\d{3})", r"(0[1-9]|1[0-2])", r"([0-3]\d)", r"([01]\d|2[0-3])"
+_EPOCH = datetime.date(1970, 1, 1).toordinal()
 _HOUR_NAME = re.compile(rf"{_YEAR}{_MONTH}{_DAY}_{_HOUR}_[a-z]{{4}}_xrio\.dat", re.ASCII)
 _ARRIVAL = re.compile(
     rf"udp/{_YEAR}/{_MONTH}/{_DAY}/([^/]+)/ut{_HOUR}_(\d+)\.(?:dat|idx)", re.ASCII
 )
+
+
+_NOTES = re.compile(rf"([^/]+)/{_YEAR}/{_MONTH}/{_DAY}/([^/]+)\.jsonl", re.ASCII)
 
 
 class HourFile(NamedTuple):
@@ -64,6 +68,17 @@ def hour_files(disk: Path, site: str) -> tuple[HourFile, ...]:
         if hour_path(site, utc_s) == relative:
             found.append(HourFile(utc_s, relative))
     return tuple(sorted(found))
+
+
+def day_of(path: str, tree: str, site: str) -> int | None:
+    """The day since 1970 of which a file has the notes of a site; None for any other file."""
+    match = _NOTES.fullmatch(path)
+    if match is None or (match[1], match[5]) != (tree, site):
+        return None
+    try:
+        return datetime.date(*map(int, match.groups()[1:4])).toordinal() - _EPOCH
+    except ValueError:
+        return None
 
 
 def is_own(disk: Path, path: Path) -> bool:
