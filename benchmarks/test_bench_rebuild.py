@@ -7,26 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from fieldproof.norstar import SITES
 from fieldproof_contract import Address
 from fieldproof_reference.center import rebuild as core
 from fieldproof_reference.formats import idx, trees, xrio
 from fieldproof_reference.live.fresh import Fresh, Glance
 from fieldproof_reference.live.tree import Tree
 
-SITES = (
-    "arvi",
-    "chur",
-    "daws",
-    "fsim",
-    "fsmi",
-    "gill",
-    "isll",
-    "mcmu",
-    "pina",
-    "rabb",
-    "rank",
-    "talo",
-)
 FIRST_DAY, DAYS = 13_118, 31  # December 2005
 MOST_MB = 150
 

@@ -1,28 +1,10 @@
 """Dawson's day with three gaps, made whole by rsync over a link in real time (R1-36)."""
 
-from fieldproof.catalog import dawson_three_lost_packets
-from fieldproof.checks import identical, in_order, sometimes, wire_bytes
-from fieldproof.norstar import DAWSON
-from fieldproof.scenario import Center, Link, Scenario, Site
+from fieldproof.catalog.dawson_three_lost_packets import afterwards
+from fieldproof.checks import wire_bytes
 
-SCENARIO = Scenario(
-    name="three-gaps-by-rsync",
-    story="The day after three datagrams were lost, the center brings their records by rsync.",
-    starts="2006-01-18T00:15Z",
-    lasts="10s",
-    lead="5s",
-    links=(Link("vsat"),),
-    nodes=(
-        Site("daws", via="vsat", address=DAWSON, instruments=(), reconcile="rsync"),
-        Center(),
-    ),
-    checks=(
-        sometimes("repaired", "center/reconcile"),
-        identical("center", to="daws"),
-        in_order(),
-        wire_bytes("vsat", "rsync", at_most=10_500, at_least=9_500),
-    ),
-    tiers=("live", "virtual"),
-    settles_within="3m",
-    continues=dawson_three_lost_packets.SCENARIO,
+SCENARIO = afterwards(
+    "rsync",
+    "The day after three datagrams were lost, the center brings their records by rsync.",
+    wire_bytes("vsat", "rsync", at_most=10_500, at_least=9_500),
 )
