@@ -31,8 +31,10 @@ def main(arguments: argparse.Namespace) -> int:
     _draw(table, folder / "table.png")
     sys.stdout.write(f"{document.decode()}\n" if arguments.json else text)
     sys.stderr.write(f"{folder}/ holds it as table.md and table.json.\n")
-    passed = all(row.verdict == Verdict.PASS.value for row in table.rows)
-    return Exit.PASS if passed else Exit.FAIL
+    verdicts = {row.verdict for row in table.rows}
+    if Verdict.FAIL.value in verdicts:
+        return Exit.FAIL
+    return Exit.PASS if verdicts == {Verdict.PASS.value} else Exit.MACHINE_UNDECIDED
 
 
 def _folder(root: Path, name: str) -> Path:

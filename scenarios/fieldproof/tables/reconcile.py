@@ -26,7 +26,7 @@ from fieldproof.norstar import DAWSON
 from fieldproof.options import LIVE, Asked, LiveOptions
 from fieldproof.oracle import trees, xrio
 from fieldproof.rundir import BEFORE
-from fieldproof.scenario import Center, Link, Reconcile, Scenario
+from fieldproof.scenario import HOUR_S, Center, Link, Reconcile, Scenario
 from fieldproof.store import RunStore
 from fieldproof.systems.process import PURPOSES
 from fieldproof.tables.captures import Cost, costs
@@ -191,11 +191,13 @@ def _row(case: Case, method: str, report: Report) -> Row:
 
 
 def _lacking(case: Case, run_dir: Path) -> Lacking:
-    """By what lay on the disks before the run: its edge's day, less what its center had."""
+    """By what lay on the disks before the run: the edge's days, less what the center had of them;
+    the hours are those of the story's span."""
+    hours = scenario(case, METHODS[0]).inherited_hours
     disks = run_dir / BEFORE / "disks"
     records = record_bytes = 0
     least = 0.0
-    for day in _days(disks / SITE):
+    for day in _days(disks / SITE, hours):
         points, lacking, missing = _day(disks, day)
         records += len(missing)
         record_bytes += sum(missing)
@@ -205,11 +207,13 @@ def _lacking(case: Case, run_dir: Path) -> Lacking:
     return Lacking(case.name, records, record_bytes, round(least), proof_bytes, case.of_2006)
 
 
-def _days(disk: Path) -> Iterator[list[str]]:
-    """The hour files of each day, in order."""
+def _days(disk: Path, hours: range) -> Iterator[list[str]]:
+    """Those of the hour files that are of these hours since 1970, by day, in order."""
     by_day: dict[str, list[str]] = {}
+    wanted = {trees.hour_path(SITE, hour * HOUR_S) for hour in hours}
     for file in trees.hour_files(disk, SITE):
-        by_day.setdefault(file.path.rpartition("/")[0], []).append(file.path)
+        if file.path in wanted:
+            by_day.setdefault(file.path.rpartition("/")[0], []).append(file.path)
     yield from by_day.values()
 
 
