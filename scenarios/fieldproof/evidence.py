@@ -75,8 +75,15 @@ class Evidence(RunDirectory):
     def sample_windows(self, site: str) -> tuple[Window, ...]:
         """When a site may have failed to archive samples."""
         on_the_line = line_windows(self.struck, site, self._startup_ns)
-        first = (Window(0, STARTUP_NS + EDGE_NS, "first start", -1),) if self.world.is_live else ()
-        return tuple(sorted((*first, *self.filing_windows(site), *on_the_line)))
+        windows = (*self._first_start(site), *self.filing_windows(site), *on_the_line)
+        return tuple(sorted(windows))
+
+    def _first_start(self, site: str) -> tuple[Window, ...]:
+        """Until a system has come up for the first time; the stage says when it was begun."""
+        if not self.world.is_live:
+            return ()
+        begun_ns = next((from_ns for from_ns, _ in self.world.hosts[site].lives), 0)
+        return (Window(0, begun_ns + STARTUP_NS + EDGE_NS, "first start", -1),)
 
     def filing_windows(self, site: str) -> tuple[Window, ...]:
         """When a site's host may have failed to archive what it heard, or did not run."""

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from fieldproof_contract import SECOND_NS
+from fieldproof_contract import SECOND_NS, Address
+from fieldproof_reference.center.receive import MOST_BYTES, MOST_STRANGERS
 from fieldproof_reference.formats import idx
 from fieldproof_reference.live.loop import Loop
 from fieldproof_reference.live.ports import Ports
@@ -137,3 +138,27 @@ def test_t20_what_the_kernel_drops_is_counted(ear):
     turned(loop, lambda: dropped)
     assert 0 < len(came) < 200
     assert [("datagrams dropped", 200 - len(came))] == dropped
+
+
+def test_t17_nobody_fills_the_disk(kit, stage):
+    """A flood from one address is kept up to its quota of the hour, one from many addresses up to
+    so many; it is told, sites are heard all the while, and the next hour begins anew."""
+    world, host = stage.center(begins_s=43_300.0)
+    junk = bytes(60_000)
+    for number in range(40):
+        stage.arrive(host, junk, source=Address("10.9.9.9", 53))
+        stage.arrive(host, junk, source=Address(f"10.1.{number}.1", 53))
+        stage.arrive(host, junk, source=Address(f"10.2.{number}.1", 53))
+    stage.arrive(host, kit.record(43_205))
+    flood = host.disk.under("udp/2006/01/17/10.9.9.9/", ".dat")
+    assert MOST_BYTES - len(junk) < len(b"".join(flood.values())) <= MOST_BYTES
+    sources = {path.split("/")[4] for path in host.disk.under("udp/", ".dat")}
+    assert MOST_STRANGERS + 1 == len(sources)
+    assert stage.SOURCE.host in sources
+    said = [one for one in host.logs if one.what == "quota reached"]
+    assert ["10.9.9.9"] == [one.detail["source"] for one in said]
+    world.run(3_600)
+    stage.arrive(host, junk, source=Address("10.3.3.3", 53))
+    assert host.disk.under("udp/2006/01/17/10.3.3.3/", ".dat")
+    refused = [one.detail["number"] for one in host.logs if one.what == "datagrams refused"]
+    assert [120 - MOST_BYTES // len(junk) - (MOST_STRANGERS - 1)] == refused

@@ -18,6 +18,9 @@ The laws:
 
    The index lines are signs of life, too, and cost nothing more: a busy receiver writes no beats. A
    line is synced with the next datagram, and is tried again where the disk did not take it.
+6. Nobody fills the disk (T17): of one source `MOST_BYTES` are kept in an hour and port, and of
+   strangers, whose addresses the settings do not name, `MOST_STRANGERS` in an hour. The log says
+   when that is first reached, and with the next hour how many datagrams were refused.
 """
 
 from itertools import islice
@@ -42,7 +45,13 @@ from fieldproof_contract import (
 from fieldproof_reference.center import ARRIVED, CenterSettings, beats
 from fieldproof_reference.center.notes import MEMORY_DAYS
 from fieldproof_reference.formats import Malformed, idx, trees
-from fieldproof_reference.formats.days import DAY_S, day_text
+from fieldproof_reference.formats.days import DAY_S, HOUR_S, day_text
+
+MOST_BYTES = 1 << 20
+"""Forty-six times what a site sends in an hour: our assumption."""
+
+MOST_STRANGERS = 64
+"""Our assumption."""
 
 
 class Receive:
@@ -52,6 +61,10 @@ class Receive:
         self._beat_at = Monotonic(0)
         self._began = self._owed = b""  # `_owed`: a line that the disk has not taken
         self._unsynced: tuple[str, ...] = ()  # files of beats
+        self._known = {site.repair.host for site in settings.sites.values()}
+        self._hour = 0
+        self._strangers: set[str] = set()  # of this hour
+        self._refused = 0  # datagrams of this hour
         self._disk: DiskView
 
     def start(self, disk: DiskView, now: Now) -> Effects:
@@ -72,10 +85,14 @@ class Receive:
                 dat = trees.arrival_path(arrived_s, source.host, port, "dat")
                 index = trees.arrival_path(arrived_s, source.host, port, "idx")
                 offset = self._disk.size(dat) or 0
+                told = self._turn(arrived_s // HOUR_S)
+                if (is_full := self._is_full(source.host, offset + len(data))) is not None:
+                    return told + is_full
                 entry = idx.Entry(now.utc_ns, port, source, len(data), offset, data[:4])
                 paths, self._unsynced = (dat, index, *self._unsynced), ()
                 self._beat_at = Monotonic(now.monotonic + beats.BEAT_NS)
                 return (
+                    *told,
                     Append(dat, data),
                     Append(index, idx.line(entry)),
                     Publish(ARRIVED, index),
@@ -99,6 +116,24 @@ class Receive:
     def deadline(self) -> Monotonic | None:
         """The next beat, unless something comes before it."""
         return self._beat_at
+
+    def _turn(self, hour: int) -> Effects:
+        """With another hour the quotas begin anew."""
+        if hour == self._hour:
+            return ()
+        refused, self._refused = self._refused, 0
+        self._hour, self._strangers = hour, set()
+        return (Log("datagrams refused", {"number": refused}),) if refused else ()
+
+    def _is_full(self, host: str, size: int) -> Effects | None:
+        """What is said of a datagram that is one too many; None where it may be kept. `size`: what
+        its file would hold."""
+        is_new = host not in self._known and host not in self._strangers
+        if size <= MOST_BYTES and not (is_new and len(self._strangers) >= MOST_STRANGERS):
+            self._strangers |= {host} if is_new else set()
+            return None
+        self._refused += 1
+        return (Log("quota reached", {"source": host}),) if self._refused == 1 else ()
 
     def _owe(self, lines: bytes) -> None:
         """The disk has not taken these lines: the first is said with the next beat. The file may
