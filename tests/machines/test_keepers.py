@@ -15,6 +15,7 @@ from fieldproof_simulators.machines.live import processes
 
 PRELUDE = """
 import os, select, signal, sys, time
+from contextlib import suppress
 from pathlib import Path
 from fieldproof_simulators.machines.live import proc, processes
 from fieldproof_simulators.machines.live.cage import Cage
@@ -41,8 +42,11 @@ ESCAPED = "(setsid env -i sleep 600 &)"
 LEFT = f"{ESCAPED}; {ESCAPED}; setsid env -i sh -c '{ESCAPED}; exec sleep 600' & "
 def have_left():
     "Whether the four are what they become last, by when all between them and the shell has ended."
-    names = [Path(f"/proc/{pid}/comm") for pid in others()]
-    return sum(name.exists() and name.read_text() == "sleep\\n" for name in names) == 4
+    names = []
+    for pid in others():
+        with suppress(OSError):  # it ended meanwhile
+            names.append(Path(f"/proc/{pid}/comm").read_text())
+    return names.count("sleep\\n") == 4
 """
 
 

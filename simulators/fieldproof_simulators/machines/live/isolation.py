@@ -14,6 +14,9 @@ from typing import NamedTuple
 from fieldproof_simulators.machines.live import namespaces
 
 KINDS = ("user", "net", "pid", "mount")
+AS_IN_A_CAGE = ("unshare", "--pid", "--mount", "--fork", "unshare", "--user", "true")
+"""What a host's cage takes beyond the run's own namespaces (`cage.py`)."""
+
 PATIENCE_S = 20
 FACTS = {
     "apparmor": "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
@@ -41,7 +44,7 @@ def can_isolate() -> Isolation:
         if shutil.which(tool) is None:
             reason = f"{tool} is not on the path, and nothing else here makes namespaces."
             return Isolation(False, (), reason, "As root: apt-get install util-linux.")
-    said = _run(namespaces.isolated_command(["true"]))
+    said = _run(namespaces.isolated_command(AS_IN_A_CAGE))
     if said is None:
         return Isolation(True, KINDS, "", "")
     kinds = tuple(_possible())
