@@ -10,15 +10,14 @@ done with. Of every other hour each record has its account:
     repeated    is there more often than at the edge, or at all if the edge has it not
     misplaced   is in another hour or order than a replay gives, with no note of a reconciliation
 
-What came in the last `LOOK_NS` may not have been looked at. A raw tree that contradicts itself tells
-nothing: it is the business of `raw_untouched`, and nothing is held against it.
+What came in the last `LOOK_NS` may not have been looked at. A raw tree that contradicts itself
+tells nothing: it is the business of `raw_untouched`, and nothing is held against it.
 
 A center of somebody else's need not keep our notes. One that says in `receiver/` that it runs keeps
 all of them; of any other only those trees are judged that it has itself begun (`Keeps`).
 """
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
@@ -74,8 +73,8 @@ class Account(NamedTuple):
 class Elsewhere(NamedTuple):
     """Datagrams that are not of the site from whose address they came."""
 
-    by_site: dict[str, list[tuple[int, bytes]]]  # arrival (UTC s) and payload
-    nobodys: tuple[tuple[int, str, bytes], ...]  # to be kept out: the same, with its file
+    by_site: dict[str, list[tuple[int, bytes]]]  # arrival (UTC ns) and payload, by its letters
+    nobodys: tuple[tuple[int, str, bytes], ...]  # of no site: the same, with its file
     at_odds: str  # a pair of raw files that contradicts itself; "" for none
 
 
@@ -146,13 +145,12 @@ def elsewhere(evidence: "Evidence") -> Elsewhere:
                 at_odds = at_odds or file.path
             odd_ones.append((entry.arrived_utc_ns, file.path, payload))
     by_site: dict[str, list[tuple[int, bytes]]] = {}
-    nobodys = []
+    nobodys: list[tuple[int, str, bytes]] = []
     for came_ns, path, payload in odd_ones:
-        of, site = refile.owed(payload, known, came_ns // SECOND_NS)
-        if of is Owed.KEPT_OUT:
-            nobodys.append((came_ns, path, payload))
+        if named := known.get(payload[4:8].lower()):
+            by_site.setdefault(named, []).append((came_ns, payload))
         else:
-            by_site.setdefault(site, []).append((came_ns, payload))
+            nobodys.append((came_ns, path, payload))
     return Elsewhere(by_site, tuple(nobodys), at_odds)
 
 
@@ -227,10 +225,9 @@ class _Book:
 
     def compare(self) -> None:
         """Every hour file that is there or should be."""
-        there = {
-            file.utc_s: file.path for file in self._evidence.hour_files(self._center, self.site)
-        }
-        for utc_s in sorted(there.keys() | self._by_hour.keys()):
+        files = self._evidence.hour_files(self._center, self.site)
+        there = {file.utc_s for file in files}
+        for utc_s in sorted(there | self._by_hour.keys()):
             path = trees.hour_path(self.site, utc_s)
             data = self._evidence.read(self._center, path)
             wanted = self._by_hour.get(utc_s, {})

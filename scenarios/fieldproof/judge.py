@@ -2,7 +2,8 @@
 
 Every run is judged by the same implicit claims (the log is intact and that of every equal run, the
 world settled, every fault acted, no node died of itself, something was produced or, where a story
-continues another, kept) and by those of its scenario, in this order. No two live runs are equal;
+continues another, kept; and, where there is an archive, the invariants I1 to I7) and by those of
+its scenario, in this order; what is claimed twice is judged once. No two live runs are equal;
 instead they are judged by whether what was killed was dead, and by what links, lines, clock and
 faults achieved. A checker that raises leaves its claim undecided and marks a fault of the harness:
 it never counts as passed. A run that a system declined is skipped, not judged.
@@ -100,15 +101,19 @@ def judge(run_dir: Path, in_parallel: bool = False) -> Report:
     return report
 
 
-def implicit(is_live: bool, inherited: tuple[str, ...] = ()) -> tuple[Claim, ...]:
+def implicit(
+    is_live: bool, inherited: tuple[str, ...] = (), archives: bool = True
+) -> tuple[Claim, ...]:
     """What a run of a tier is judged by, first; `inherited` are the sites that have the archive of
-    the story before: those produce nothing, and lose nothing of it."""
-    archives = tuple(map(Kept, inherited))
-    claims = tuple(claim for claim in IMPLICIT if not (archives and claim == Produced()))
+    the story before: those produce nothing, and lose nothing of it. `archives`: a site has one."""
+    kept = tuple(map(Kept, inherited))
+    left_out: set[Claim] = {Produced()} if kept else set()
+    left_out |= set() if archives else {RawUntouched(), *INVARIANTS}
+    claims = tuple(claim for claim in IMPLICIT if claim not in left_out)
     if not is_live:
-        return (*claims, *archives)
+        return (*claims, *kept)
     lasting = (claim for claim in claims if claim != Repeats())
-    return (*lasting, *archives, KillsComplete(), *OF_THE_MACHINE)
+    return (*lasting, *kept, KillsComplete(), *OF_THE_MACHINE)
 
 
 def _claims(evidence: Evidence) -> tuple[ClaimResult, ...]:
@@ -117,7 +122,8 @@ def _claims(evidence: Evidence) -> tuple[ClaimResult, ...]:
         return (ClaimResult("declined", Verdict.SKIPPED, "", "", "", said),)
     scenario = evidence.scenario
     inherited = () if scenario.continues is None else tuple(site.name for site in scenario.sites)
-    claims = (*implicit(evidence.world.is_live, inherited), *scenario.checks)
+    first = implicit(evidence.world.is_live, inherited, bool(evidence.archive_sites))
+    claims = dict.fromkeys((*first, *scenario.checks))
     return tuple(result_of(claim, evidence) for claim in claims)
 
 

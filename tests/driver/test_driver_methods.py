@@ -41,7 +41,8 @@ def pair(make_host, own_address, ended_day):
     """An edge that has a day, and a center that lacks three records of it, up."""
 
     def make(method):
-        center_address = own_address[: own_address.rindex(".") + 1] + "253"
+        net, half, *rest = own_address.split(".")  # nobody else's, as that of the edge is
+        center_address = ".".join((net, str(int(half) + 64), *rest))
         edge, center = make_host("edge"), make_host("center", center_address)
         settings = EdgeSettings("daws", center_address, KEY, shares=True)
         edge.add("answer", lambda: Answer(settings), [ports.REPAIR])

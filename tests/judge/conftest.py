@@ -106,6 +106,8 @@ class History:
         self.index_shift = {}  # (site, row): bytes added to the offset of an index line
         self.wire = {"telemetry": [0, 0], "repair": [4, 400]}  # packets, bytes
         self.quarantine = []
+        self.reconciles = True
+        self.more_at_center = {}  # files on the center's disk, by path
         stretches = (("16:18:00", "16:21:00"), ("16:28:00", "16:36:00"))
         self.restored = [tuple(clock_s(text) % 86_400 for text in pair) for pair in stretches]
         self.settled = True
@@ -267,7 +269,7 @@ class History:
             starts="2006-01-17T16:00Z",
             lasts="1h",
             links=(Link("vsat"),),
-            nodes=(*sites, Center()),
+            nodes=(*sites, Center(reconciles=self.reconciles)),
             faults=self.faults,
             checks=self.checks,
             tiers=(self.more.get("tier", "virtual"),),
@@ -285,6 +287,7 @@ class History:
             lines = b"".join(self.declared.get(site, ()))
             self._store(f"disks/{site}", {f"declared/{site}.jsonl": lines} if lines else {})
         self._store("disks/center", self._quarantine())
+        self._store("disks/center", self.more_at_center)
         return self.root
 
     def world(self, log):

@@ -97,6 +97,7 @@ def test_points_of_no_samples_declare_themselves(history, kit):
     for records in (history.edge["daws"], history.center["daws"]):
         records.insert(number, empty)
     history.checks = (declared(),)
+    history.restored.append((kit.clock_s("16:39:00") % 86_400, kit.clock_s("16:41:00") % 86_400))
     report = judge(history.write())
     assert [] == [claim.name for claim in report.claims if claim.verdict is not Verdict.PASS]
 

@@ -13,6 +13,7 @@ from fieldproof_contract import (
     Address,
     DrawDay,
     EngineEnded,
+    Failed,
     Log,
     Monotonic,
     Now,
@@ -208,11 +209,29 @@ def test_what_cannot_be_drawn_stops_nothing():
     center.disk.file(DAY, range(5), site="gill")
     center.tell(Topic(ARRIVED, "x"))
     center.now_ns = center.node.deadline()
-    (_, engine) = center.node.advance(center._now())
+    (engine,) = center.node.advance(center._now())
     center.tell(EngineEnded(engine.run, b"", "matplotlib is not here."))
     assert ["not drawn"] == [one.what for one in center.said]
-    center.run(1)
-    assert [("gill", "2006-01-17")] == center.drawn
+    assert [] == list(center.disk.listing("products/"))
+    center.run(2 * PAUSE_NS // SECOND_NS)
+    assert {("gill", "2006-01-17"), ("daws", "2006-01-17")} == set(center.drawn)
+
+
+def test_what_the_disk_refuses_is_drawn_again():
+    """A full disk for a moment costs a plot its time and not its life; a document is there only
+    where its plot is."""
+    center = Center()
+    center.disk.file(DAY, range(5))
+    center.tell(Topic(ARRIVED, "x"))
+    center.now_ns = center.node.deadline()
+    (engine,) = center.node.advance(center._now())
+    plot, document = center.node.receive(EngineEnded(engine.run, b"picture"), center._now())
+    assert (plot_path(TODAY), document_path(TODAY)) == (plot.path, document.path)
+    center.tell(Failed(plot, "No space left on device"))
+    assert [] == list(center.disk.listing("products/"))
+    center.run(2 * PAUSE_NS // SECOND_NS)
+    assert [("daws", "2006-01-17")] == center.drawn
+    assert 5 == len([v for v in center.document()["minutes"]["volts"] if v is not None])
 
 
 def test_a_rebuild_gives_the_same_bytes(draw, tmp_path):

@@ -5,10 +5,13 @@ from types import SimpleNamespace
 
 from planted import (
     ACCOUNTED,
+    CONSERVED,
     IN_ORDER,
     NOTHING_REFUSED,
     RAW,
+    REPLAYS,
     TO_EDGE,
+    VANISHED,
     Defect,
     all_but,
     night,
@@ -20,6 +23,11 @@ from fieldproof_contract import Append, Datagram, Replace, Truncate
 from fieldproof_reference.center.receive import Receive
 from fieldproof_reference.center.validate import Validate
 from fieldproof_reference.formats import trees, xrio
+
+
+def is_kept(effect):
+    """Whether the bytes of something refused are put into quarantine."""
+    return isinstance(effect, Append | Replace) and effect.path.endswith(".bin")
 
 
 class AppendsByArrival(Validate):
@@ -83,7 +91,7 @@ class RefusedIsThrownAway(Validate):
 
     def _judge(self, entry, data):
         effects = super()._judge(entry, data)
-        return tuple(effect for effect in effects if not isinstance(effect, Replace))
+        return tuple(effect for effect in effects if not is_kept(effect))
 
 
 class RefusedIsEmptied(Validate):
@@ -91,7 +99,7 @@ class RefusedIsEmptied(Validate):
 
     def _judge(self, entry, data):
         return tuple(
-            Replace(effect.path, b"") if isinstance(effect, Replace) else effect
+            dataclasses.replace(effect, data=b"") if is_kept(effect) else effect
             for effect in super()._judge(entry, data)
         )
 
@@ -208,17 +216,28 @@ DEFECTS = (
         AppendsByArrival,
         IN_ORDER,
         night(at("22:10:30", Reorder("vsat")), claims=all_but(TO_EDGE)),
+        besides=(REPLAYS,),
     ),
     Defect(
         "validate",
         AcceptsDuplicates,
-        ACCOUNTED,
-        night(at("22:10:30", Duplicate("vsat")), claims=all_but(TO_EDGE, IN_ORDER)),
+        CONSERVED,
+        night(at("22:10:30", Duplicate("vsat")), claims=all_but(TO_EDGE, IN_ORDER, ACCOUNTED)),
     ),
-    Defect("validate", FilesByHourOfArrival, TO_EDGE, night()),
-    Defect("validate", RejectsOddSeconds, NOTHING_REFUSED, night(reconciles=True)),
+    Defect("validate", FilesByHourOfArrival, REPLAYS, night(claims=all_but(TO_EDGE))),
     Defect(
-        "validate", SiteCaseNotFolded, TO_EDGE, night(claims=all_but(IN_ORDER, NOTHING_REFUSED))
+        "validate",
+        RejectsOddSeconds,
+        NOTHING_REFUSED,
+        night(reconciles=True),
+        besides=(REPLAYS,),
+    ),
+    Defect(
+        "validate",
+        SiteCaseNotFolded,
+        TO_EDGE,
+        night(claims=all_but(IN_ORDER, NOTHING_REFUSED)),
+        besides=(REPLAYS,),
     ),
     Defect(
         "validate",
@@ -228,15 +247,13 @@ DEFECTS = (
             at("22:10:40", Spoof("short", "daws")),
             claims=(*all_but(TO_EDGE, ACCOUNTED, NOTHING_REFUSED), SHORT),
         ),
+        besides=(CONSERVED,),
     ),
     Defect(
         "validate",
         RefusedIsThrownAway,
-        VERSION,
-        night(
-            at("22:10:40", Spoof("version", "daws")),
-            claims=(*all_but(NOTHING_REFUSED), VERSION),
-        ),
+        CONSERVED,
+        night(at("22:10:40", Spoof("version", "daws")), claims=all_but(NOTHING_REFUSED)),
     ),
     Defect(
         "validate",
@@ -246,6 +263,7 @@ DEFECTS = (
             at("22:10:40", Spoof("version", "daws")),
             claims=(*all_but(NOTHING_REFUSED), VERSION),
         ),
+        besides=(CONSERVED,),
     ),
     Defect(
         "validate",
@@ -255,9 +273,10 @@ DEFECTS = (
             at("22:10:40", Spoof("version", "daws")),
             claims=(*all_but(NOTHING_REFUSED), VERSION),
         ),
+        besides=(REPLAYS,),
     ),
-    Defect("validate", RestartEmptiesOpenHour, TO_EDGE, night(RESTART)),
-    Defect("validate", RestartForgetsUnread, TO_EDGE, night(RESTART)),
+    Defect("validate", RestartEmptiesOpenHour, VANISHED, night(RESTART, claims=all_but(TO_EDGE))),
+    Defect("validate", RestartForgetsUnread, VANISHED, night(RESTART, claims=all_but(TO_EDGE))),
     Defect(
         "receive",
         OffsetFromZeroAfterRestart,

@@ -308,7 +308,7 @@ DEFECTS = (
         ACCOUNTED,
         night(at("22:30:20", PowerCut("daws")), claims=all_but(NOTHING_REFUSED), reconciles=True),
     ),
-    Defect("filing", WritesInBatches, ACCOUNTED, night(KILL, claims=all_but(RAW))),
+    Defect("filing", WritesInBatches, ACCOUNTED, night(KILL), besides=(RAW,)),
     Defect(
         "filing",
         FailedWriteBlocks,
@@ -336,6 +336,7 @@ DEFECTS = (
         DamagesWhatItSends,
         ACCOUNTED,
         night(claims=all_but(NOTHING_REFUSED), reconciles=True),
+        besides=(RAW,),
     ),
     Defect("transmit", LooksOnceAMinute, LATENCY, night(claims=(*CLAIMS, LATENCY))),
     Defect(

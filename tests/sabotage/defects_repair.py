@@ -5,18 +5,24 @@ from dataclasses import replace
 from planted import (
     ACCOUNTED,
     CLAIMS,
+    CONSERVED,
+    FLAGS,
     IN_ORDER,
+    MIRRORS,
     NOTHING_REFUSED,
+    ORIGINS,
+    SETTLED,
     TO_EDGE,
+    VANISHED,
     Defect,
     all_but,
     night,
 )
 
-from fieldproof.checks import quarantined, sometimes, wire_bytes
-from fieldproof.checks.world import Settled
+from fieldproof.checks import sometimes, wire_bytes
 from fieldproof.faults import Corrupt, Lose, Outage, RotRecord, at
-from fieldproof_contract import Monotonic
+from fieldproof_contract import Monotonic, Topic
+from fieldproof_reference.center import CONFIRMED, PROMOTED
 from fieldproof_reference.center.canonical import digest_of
 from fieldproof_reference.center.methods import Level
 from fieldproof_reference.center.reconcile import Reconcile
@@ -72,8 +78,12 @@ class DigestNotCompared(Reconcile):
     """An answer that fills the gaps is believed, whatever the edge's digest of the day is."""
 
     def _apply(self, case, copy, now):
-        believed = replace(copy, digest=digest_of(case.of, copy.day))
-        return super()._apply(case, believed, now)
+        case.digest = digest_of(case.of, copy.day)
+        return super()._apply(case, replace(copy, digest=case.digest), now)
+
+
+class RangesBelieved(DigestNotCompared):
+    """Byte ranges that came with 206 are believed, whatever the edge's digest of the day is."""
 
 
 class PatchReplacesTheFile(Reconcile):
@@ -108,6 +118,15 @@ class NotValidatedAfterwards(Validate):
         return ()
 
 
+class FlagsNotRedone(Validate):
+    """What reconciliation changed is validated again, but its old flags stay as they were."""
+
+    def receive(self, event, now):
+        effects = super().receive(event, now)
+        is_news = isinstance(event, Topic) and event.topic in (PROMOTED, CONFIRMED)
+        return tuple(e for e in effects if not (is_news and "flags/" in str(e)))
+
+
 class AsksWithoutPatience(Reconcile):
     """An answer that takes longer than 50 ms is asked for again, and again."""
 
@@ -126,16 +145,17 @@ class AsksOnce(Reconcile):
         return effects
 
 
-SETTLED = Settled()
 BUDGET = wire_bytes("vsat", "repair", at_most=400)
 REVALIDATED = sometimes("revalidated", "center/validate")
-DISPLACED = quarantined("not at the edge", 1)
 LOSS = at("22:10:30", Lose("vsat", count=2))
+DAMAGED = at("22:30:30", Corrupt("vsat"))
+ROTTEN = at("22:20:30", RotRecord("daws", bit=175))  # the highest of the first average
+UNLIKE = all_but(TO_EDGE, ACCOUNTED, NOTHING_REFUSED)
 
 
-def repaired(*faults, claims=CLAIMS):
+def repaired(*faults, claims=CLAIMS, reconcile="repair"):
     """A night that ends with a repair."""
-    return night(*faults, claims=claims, reconciles=True)
+    return night(*faults, claims=claims, reconciles=True, reconcile=reconcile)
 
 
 DEFECTS = (
@@ -144,12 +164,14 @@ DEFECTS = (
         TailGapUnseen,
         SETTLED,
         repaired(at("23:59:30", Lose("vsat")), claims=all_but(TO_EDGE)),
+        besides=(MIRRORS,),
     ),
     Defect(
         "reconcile",
         GapAcrossTheHourUnseen,
         SETTLED,
         repaired(at("22:59:30", Lose("vsat", count=2)), claims=all_but(TO_EDGE)),
+        besides=(MIRRORS,),
     ),
     Defect(
         "reconcile",
@@ -165,39 +187,43 @@ DEFECTS = (
         PatchAppliedTwice,
         SETTLED,
         repaired(LOSS, claims=all_but(TO_EDGE, ACCOUNTED, IN_ORDER)),
+        besides=(MIRRORS, CONSERVED),
     ),
     Defect(
         "reconcile",
         DigestNotCompared,
-        SETTLED,
-        repaired(
-            LOSS,
-            at("22:30:30", Corrupt("vsat")),
-            claims=all_but(TO_EDGE, ACCOUNTED, NOTHING_REFUSED),
-        ),
+        MIRRORS,
+        repaired(LOSS, DAMAGED, claims=UNLIKE),
+        besides=(SETTLED,),
+    ),
+    Defect(
+        "reconcile",
+        RangesBelieved,
+        MIRRORS,
+        repaired(LOSS, DAMAGED, claims=UNLIKE, reconcile="http-range"),
+        besides=(SETTLED,),
     ),
     Defect(
         "reconcile",
         PatchReplacesTheFile,
         SETTLED,
         repaired(LOSS, claims=all_but(TO_EDGE, NOTHING_REFUSED)),
+        besides=(MIRRORS,),
     ),
     Defect(
         "reconcile",
         DisplacedIsDropped,
-        DISPLACED,
-        repaired(
-            at("22:20:30", RotRecord("daws", bit=1603)),
-            claims=(*all_but(NOTHING_REFUSED), DISPLACED),
-        ),
+        VANISHED,
+        repaired(ROTTEN, claims=all_but(NOTHING_REFUSED)),
     ),
-    Defect("reconcile", NoProvenance, ACCOUNTED, repaired(LOSS)),
+    Defect("reconcile", NoProvenance, ORIGINS, repaired(LOSS, claims=all_but(ACCOUNTED))),
     Defect(
         "validate",
         NotValidatedAfterwards,
         REVALIDATED,
         repaired(LOSS, claims=(*CLAIMS, REVALIDATED)),
     ),
+    Defect("validate", FlagsNotRedone, FLAGS, repaired(ROTTEN, claims=all_but(NOTHING_REFUSED))),
     Defect("reconcile", AsksWithoutPatience, BUDGET, repaired(LOSS, claims=(*CLAIMS, BUDGET))),
     Defect(
         "reconcile",

@@ -5,12 +5,15 @@ What an entry of the tables `defects_*.py` owes (test_sabotage.py asks for all o
 1. The patch is a subclass of at most `MOST_LINES` lines whose docstring says in one sentence what
    goes wrong. It goes in by the door to the reference: no shipped code knows of it.
 2. Its world passes with the reference as it is.
-3. With the patch the named claim fails and no other does, and without that claim the run passes.
+3. With the patch the named claim fails and no other that the entry makes, and without that claim
+   the run passes. What else a defect rightly breaks is not claimed; an implicit claim, which every
+   world makes, is named by the entry (`besides`): it must fall, too, and is then left out.
 
 Worlds are short, and each claims all that its defect leaves true. Where the center reconciles, the
 implicit `settled` says that center and edge agree in the end; `identical(center, ..)` says it of
 the same files once more, for the world could be wrong (a canary). An entry that breaks both names
-`settled` and does not make the other claim, so that one defect falls to one claim.
+`settled` and does not make the other claim, so that one defect falls to one claim. The invariants
+I1 to I7 are implicit, and made to look at different things (`fieldproof/checks/invariants.py`).
 """
 
 from collections.abc import Callable
@@ -24,12 +27,21 @@ from fieldproof.checks import (
     identical,
     in_order,
     quarantined,
-    raw_untouched,
 )
+from fieldproof.checks.invariants import (
+    Conserved,
+    FlagsDerived,
+    MirrorsEdges,
+    NothingVanished,
+    OriginsNoted,
+    RawReplays,
+)
+from fieldproof.checks.raw import RawUntouched
+from fieldproof.checks.world import Settled
 from fieldproof.faults import Timed
 from fieldproof.judge import judge
 from fieldproof.run import run
-from fieldproof.scenario import Center, Link, Scenario, Site
+from fieldproof.scenario import Center, Link, Reconcile, Scenario, Site
 from fieldproof.systems.reference import Reference
 from fieldproof.verdict import Report, Verdict
 from fieldproof_contract import Node
@@ -40,9 +52,17 @@ TO_EDGE = identical("center", to="daws")
 TO_TRUTH = identical("daws", to="oracle")
 ACCOUNTED = accounted()
 IN_ORDER = in_order()
-RAW = raw_untouched()
 NOTHING_REFUSED = quarantined("*", 0)
-CLAIMS: tuple[Check, ...] = (TO_EDGE, TO_TRUTH, ACCOUNTED, IN_ORDER, RAW, NOTHING_REFUSED)
+CLAIMS: tuple[Check, ...] = (TO_EDGE, TO_TRUTH, ACCOUNTED, IN_ORDER, NOTHING_REFUSED)
+
+SETTLED = Settled()
+RAW = RawUntouched()  # I1
+MIRRORS = MirrorsEdges()  # I2
+VANISHED = NothingVanished()  # I3
+ORIGINS = OriginsNoted()  # I4
+CONSERVED = Conserved()  # I5
+FLAGS = FlagsDerived()  # I6
+REPLAYS = RawReplays()  # I7
 
 
 def all_but(*claims: Check) -> tuple[Check, ...]:
@@ -58,6 +78,7 @@ class Defect(NamedTuple):
     patch: Callable[..., Node]  # a subclass of that node
     claim: Claim  # the only one that may fail
     scenario: Scenario
+    besides: tuple[Claim, ...] = ()  # implicit ones that it breaks, too
 
     @property
     def name(self) -> str:
@@ -83,6 +104,7 @@ def night(
     reconciles: bool = False,
     fidelity: str = "seconds",
     phase_s: int = 5,
+    reconcile: Reconcile = "repair",
 ) -> Scenario:
     """One site on the Dawson link, by default from nine to midnight, where the day can be proven.
 
@@ -93,7 +115,10 @@ def night(
         starts=starts,
         lasts=lasts,
         links=(Link("vsat"),),
-        nodes=(Site("daws", via="vsat", phase_s=phase_s), Center(reconciles=reconciles)),
+        nodes=(
+            Site("daws", via="vsat", phase_s=phase_s, reconcile=reconcile),
+            Center(reconciles=reconciles),
+        ),
         faults=faults,
         checks=claims,
         fidelity=fidelity,

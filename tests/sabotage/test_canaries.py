@@ -8,7 +8,17 @@ import secrets
 
 import pytest
 from msgspec.structs import replace
-from planted import ACCOUNTED, CLAIMS, TO_EDGE, TO_TRUTH, fallen, judged, night
+from planted import (
+    ACCOUNTED,
+    CLAIMS,
+    CONSERVED,
+    MIRRORS,
+    TO_EDGE,
+    TO_TRUTH,
+    fallen,
+    judged,
+    night,
+)
 
 from fieldproof import ledger
 from fieldproof.checks import lost_exactly
@@ -172,7 +182,8 @@ def test_a_world_that_ends_before_it_settles_is_noticed(tmp_path):
 def test_a_world_that_only_says_that_it_settled_is_noticed(broken, tmp_path):
     """A world that believes an unrepaired center to be equal is not believed."""
     broken(Stage, "_converged", lambda converged, stage: True)
-    assert [TO_EDGE.name] == fallen(judged(UNSETTLED, tmp_path))
+    names = [MIRRORS.name, CONSERVED.name, TO_EDGE.name]
+    assert names == fallen(judged(UNSETTLED, tmp_path))
 
 
 def test_a_run_that_produces_nothing_is_noticed(tmp_path):

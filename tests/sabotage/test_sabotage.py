@@ -17,19 +17,20 @@ from fieldproof.verdict import Verdict
 
 TABLES = (defects_edge, defects_center, defects_repair)
 DEFECTS = [defect for table in TABLES for defect in table.DEFECTS]
+SOUND = judging.IMPLICIT
 README = Path(__file__).with_name("README.md")
 
 each_defect = pytest.mark.parametrize("defect", DEFECTS, ids=[each.name for each in DEFECTS])
 
 
-def judged_without(claim, run_dir, monkeypatch):
-    """The report on a run whose scenario does not make this claim."""
+def judged_without(claims, run_dir, monkeypatch):
+    """The report on a run of which these claims are not made."""
     path = run_dir / "scenario.json"
     capsule = from_json(path.read_bytes(), str(path))
-    checks = tuple(check for check in capsule.scenario.checks if check != claim)
+    checks = tuple(check for check in capsule.scenario.checks if check not in claims)
     path.write_bytes(to_json(replace(capsule.scenario, checks=checks), capsule.seed))
-    implicit = tuple(each for each in judging.IMPLICIT if each != claim)
-    assert len(judging.IMPLICIT) + len(capsule.scenario.checks) == len(implicit) + len(checks) + 1
+    implicit = tuple(each for each in SOUND if each not in claims)
+    assert len(SOUND) + len(capsule.scenario.checks) == len(implicit) + len(checks) + len(claims)
     monkeypatch.setattr(judging, "IMPLICIT", implicit)
     return judging.judge(run_dir)
 
@@ -44,8 +45,12 @@ def test_the_world_passes_with_the_sound_reference(defect, tmp_path):
 def test_the_defect_falls_to_its_claim_alone(defect, tmp_path, monkeypatch):
     """The run fails by the named claim, and passes once that claim is removed."""
     report = judged(defect.scenario, tmp_path, defect.system)
+    broken = (defect.claim, *defect.besides)
+    assert sorted(claim.name for claim in broken) == sorted(fallen(report))
+    if defect.besides:
+        report = judged_without(defect.besides, tmp_path, monkeypatch)
     assert ([defect.claim.name], Verdict.FAIL) == (fallen(report), report.verdict)
-    assert Verdict.PASS is judged_without(defect.claim, tmp_path, monkeypatch).verdict
+    assert Verdict.PASS is judged_without(broken, tmp_path, monkeypatch).verdict
 
 
 @each_defect

@@ -27,6 +27,8 @@ WAYS: Mapping[Method, type[Way]] = {
 NEXT: Mapping[Method, Method] = {"xdelta": "repair", "rsync": "repair", "http-range": "repair"}
 """What takes the place of a method that cannot be had: the one that every edge of ours has."""
 
+LONG_AGO = Monotonic(0)
+
 
 @dataclass(slots=True)
 class Case:
@@ -41,9 +43,8 @@ class Case:
     level: Level = Level.GAPS
     gaps: tuple[Gap, ...] = ()
     way: Way | None = None  # what was asked, None: nothing yet
-    asked_at: Monotonic = Monotonic(0)  # the last time
+    asked_at: Monotonic = LONG_AGO  # the last time
     rests: bool = False  # the way will be asked again
-    is_early: bool = False  # it was asked before the manifest came: the answer may be older
     queues: bool = False  # for another case of the site, whose way goes alone
     failures: int = 0  # of the method, in a row
     digest: bytes = b""  # of the day, as the edge last signed it

@@ -230,7 +230,7 @@ def _stations(heard: Sequence[Heard]) -> dict[tuple[str, int], list[Heard]]:
     return {
         key: group
         for key, group in groups.items()
-        if sum(len(one.came_ns) + one.hours_before for one in group) >= STRANGER
+        if sum(len(one.useful_ns) + one.hours_before for one in group) >= STRANGER
     }
 
 

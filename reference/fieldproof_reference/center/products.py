@@ -11,7 +11,8 @@ The laws:
    was received, that one is drawn, and marked (T13).
 2. A day is drawn again when its files or flags have changed, and when those of a day before it
    have that its quiet day rests on. Today is drawn `PAUSE_NS` after something came.
-3. One plot is drawn at a time, by an engine: this node waits for none.
+3. One plot is drawn at a time, by an engine: this node waits for none. The document comes to the
+   disk after its plot; what could not be drawn or kept is tried again after `PAUSE_NS`.
 4. What is here at a start is compared with what it was made of: nothing is drawn twice.
 """
 
@@ -27,6 +28,7 @@ from fieldproof_contract import (
     Effects,
     EngineEnded,
     Event,
+    Failed,
     Log,
     Monotonic,
     Now,
@@ -70,6 +72,8 @@ class Products:
         self._dirty: dict[SiteDay, None] = {}
         self._known: Known = {}
         self._drawing: SiteDay | None = None
+        self._written: SiteDay | None = None  # the last one, and its document
+        self._document = b""
         self._look_at: Monotonic | None = None
         self._disk: DiskView
 
@@ -94,11 +98,15 @@ class Products:
                 self._look_by(now, SOON_NS)
             case EngineEnded(_, output, reason) if self._drawing is not None:
                 drawn, self._drawing = self._drawing, None
-                self._look_at = now.monotonic if self._dirty else self._look_at
                 if reason:
-                    detail = {"site": drawn.site, "day": day_text(drawn.day), "why": reason}
-                    return (Log("not drawn", detail),)
-                return (Replace(plot_path(drawn), output),)
+                    return self._try_later(drawn, reason, now)
+                self._look_at = now.monotonic if self._dirty else self._look_at
+                # The document last: it says what the plot was made of.
+                plot, document = plot_path(drawn), document_path(drawn)
+                return (Replace(plot, output), Replace(document, self._document))
+            case Failed(RunEngine() | Replace(), reason):
+                of, self._drawing = self._drawing or self._written, None
+                return self._try_later(of, reason, now) if of is not None else ()
         return ()
 
     def advance(self, now: Now) -> Effects:
@@ -113,12 +121,18 @@ class Products:
             return ()
         of = self._drawing = next(iter(self._dirty))
         del self._dirty[of]
-        document = document_of(self._disk, of, self._known)
-        return (Replace(document_path(of), document), RunEngine(RUN, DrawDay(document)))
+        self._written, self._document = of, document_of(self._disk, of, self._known)
+        return (RunEngine(RUN, DrawDay(self._document)),)
 
     def deadline(self) -> Monotonic | None:
         """The next look."""
         return self._look_at
+
+    def _try_later(self, of: SiteDay, why: str, now: Now) -> Effects:
+        """A day could not be drawn, or not be kept."""
+        self._dirty[of] = None
+        self._look_at = Monotonic(now.monotonic + PAUSE_NS)
+        return (Log("not drawn", {"site": of.site, "day": day_text(of.day), "why": why}),)
 
     def _look_by(self, now: Now, within_ns: int) -> None:
         at = Monotonic(now.monotonic + within_ns)

@@ -10,25 +10,30 @@ Bytes that are already here are not written again, so a replay of the raw tree a
 from collections.abc import Mapping
 from hashlib import sha256
 
-from fieldproof_contract import DiskView, Effects, Log, Replace, Sync
+from fieldproof_contract import Append, DiskView, Effects, Log, Replace, Sync
 from fieldproof_reference.center.notes import note
 from fieldproof_reference.formats.days import DAY_S, day_text
 
 
 def quarantine(
-    disk: DiskView, reason: str, data: bytes, utc_s: int, origin: Mapping[str, str | int]
+    disk: DiskView,
+    reason: str,
+    data: bytes,
+    utc_s: int,
+    origin: Mapping[str, str | int],
+    *,
+    is_raw: bool = False,
 ) -> Effects:
-    """Keep `data`, which `reason` (a few words) keeps out; `origin` says where it came from."""
+    """Keep `data`, which `reason` (a few words) keeps out; `origin` says where it came from. What
+    the raw tree has, too (`is_raw`), is not worth waiting for the disk."""
     digest = sha256(data).hexdigest()
     folder = f"quarantine/{day_text(utc_s // DAY_S, '%Y/%m/%d')}"
     path = f"{folder}/{reason.replace(' ', '-')}-{digest[:16]}.bin"
     notes = f"{folder}/provenance.jsonl"
-    if disk.size(path) is not None and digest.encode() in disk.read(notes):
+    if disk.size(path) == len(data) and digest.encode() in disk.read(notes):
         return ()
     line = {"reason": reason, "utc_s": utc_s, "bytes": len(data), "sha256": digest, **origin}
-    return (
-        note(notes, line),
-        Sync((notes,)),
-        Replace(path, data),
-        Log("quarantined", {"reason": reason, "bytes": len(data), "sha": digest[:16], **origin}),
-    )
+    said = Log("quarantined", {"reason": reason, "bytes": len(data), "sha": digest[:16], **origin})
+    if is_raw and disk.size(path) is None:
+        return (note(notes, line), Append(path, data), said)
+    return (note(notes, line), Sync((notes,)), Replace(path, data), said)

@@ -228,8 +228,8 @@ class Reconcile:
         if case.manifest == manifest:
             return ()
         case.manifest, case.digest, case.syncing = manifest, manifest.day_digest, ()
-        case.is_early = case.way is not None and not case.rests
-        return () if case.is_early else self._drop(case)
+        is_under_way = case.way is not None and not case.rests
+        return () if is_under_way else self._drop(case)
 
     # --- what happens to a case ---
 
@@ -254,7 +254,7 @@ class Reconcile:
         way = way_for(case)
         if way.alone and self._is_busy(case):
             return self._queue(case, now)
-        case.gaps, case.is_early = gaps_for(case, day), False
+        case.gaps = gaps_for(case, day)
         self._asked += 1
         site = case.of.site
         key, edge, run = self._sites[site].key, self._declared.edge(site), f"{site}-{self._asked}"
@@ -309,7 +309,7 @@ class Reconcile:
             case Unusable(why):
                 return self._escalate(case, why, now)
             case Told(digest):
-                case.digest = case.digest if case.is_early else digest
+                case.digest = case.digest if case.manifest else digest
                 case.way, case.due = None, now.monotonic
                 return ()
             case Copy():
@@ -319,9 +319,9 @@ class Reconcile:
         """A copy becomes the day if it is the edge's."""
         before = read_day(self._disk, case.of)
         digest = copy.digest or case.digest
-        if case.is_early and digest != case.digest:
-            return (*self._drop(case), *self._ask_anew(case, now))
-        if digest_of(case.of, copy.day) != digest:
+        # Gaps may be asked for twice in the same words: this may be an older answer, doubled.
+        is_stale = case.level is Level.GAPS and case.manifest is not None and digest != case.digest
+        if is_stale or digest_of(case.of, copy.day) != digest:
             return self._escalate(case, "the digest is another", now)
         case.digest, case.gaps, case.by = digest, copy.gaps, case.method
         promoted = self._promote(case, before, copy.day, copy.groups, now)

@@ -105,7 +105,7 @@ class Sieve:
             return effects
         self._refused.add((reason, data))
         origin = {"source": f"{entry.source.host}:{entry.source.port}"}
-        return effects + quarantine(self._disk, reason, data, arrived_s, origin)
+        return effects + quarantine(self._disk, reason, data, arrived_s, origin, is_raw=True)
 
     def _touch(self, path: str, effects: Effects) -> None:
         """The flags of an hour file may be others now."""

@@ -12,11 +12,10 @@ The laws:
    before the proof of their day is durable, for a proof that is made twice flags twice.
 """
 
-from collections.abc import Iterator
-
 from fieldproof_contract import (
     SECOND_NS,
     DiskView,
+    Effect,
     Effects,
     Event,
     Failed,
@@ -45,6 +44,10 @@ from fieldproof_reference.formats import trees, xrio
 from fieldproof_reference.formats.days import DAY_S, HOUR_S
 
 LOOK_NS = 10 * SECOND_NS
+
+MOST_LINES, STEP_NS = 128, 10_000_000
+"""How many lines are looked at in one go, so that a flood takes bounded memory (each may cost the
+whole of an hour file), and how long others come first then."""
 
 
 class Validate(Sieve):
@@ -98,11 +101,18 @@ class Validate(Sieve):
             return self._flags.changed((path,)) if changed else self._flags.grown(path)
         news, self._news, self._look_at = self._news, {}, None
         self.settle()
-        judged = tuple(
-            effect for path in news for effects in self._look(path) for effect in effects
-        )
+        judged: list[Effect] = []
+        room = MOST_LINES
+        for path in news:
+            lines = self._new_lines(path, room)
+            room -= lines.count(b"\n")
+            judged += (effect for effects in self.lines(path, lines) for effect in effects)
+            if room <= 0:
+                self._news[path] = None  # there may be more
+        if self._news:
+            self._look_at = Monotonic(now.monotonic + STEP_NS)
         self._flag_at = now.monotonic if self._touched else None
-        return judged
+        return tuple(judged)
 
     def deadline(self) -> Monotonic | None:
         """The next look."""
@@ -121,12 +131,13 @@ class Validate(Sieve):
         if self._look_at is None:
             self._look_at = Monotonic(now.monotonic + LOOK_NS)
 
-    def _look(self, path: str) -> Iterator[Effects]:
+    def _new_lines(self, path: str, most: int) -> bytes:
+        """The next whole lines of an index file, so many at most."""
         pointer = self._pointers.get(path, 0)
-        lines = self._disk.read(path, pointer)
+        lines = b"".join(self._disk.read(path, pointer).splitlines(keepends=True)[:most])
         lines = lines[: lines.rfind(b"\n") + 1]
         self._pointers[path] = pointer + len(lines)
-        return self.lines(path, lines)
+        return lines
 
     def _again(self, path: str, now: Now) -> Effects:
         """Revalidation of a file as a whole: what it holds is true, but it may be bad (R1-42)."""

@@ -203,8 +203,8 @@ class Answer:
             return (Log("answer too long", {"day": day, "bytes": len(body)}),)
         digest = day_digest(making.files)
         fragments = reply_fragments(making.data, used, digest, body, self._settings.key)
-        fresh = [(making.source, one) for one in fragments]
-        fresh = [one for one in fresh if one not in self._queue]
+        waiting = {fragment for _, fragment in self._queue}  # whoever asked: it may be a replay
+        fresh = [(making.source, one) for one in fragments if one not in waiting]
         if len(self._queue) + len(fresh) <= MOST_QUEUED:
             self._queue.extend(fresh)
         return ()

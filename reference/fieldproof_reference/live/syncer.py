@@ -4,6 +4,9 @@ An SD card takes up to half a second for a sync, and a serial line does not wait
 after the other, in the order in which they were asked for, the files of each in theirs. A sync ends
 at the first file that fails. The thread touches nothing but the descriptors that it is given, and
 closes them.
+
+A sync that waits holds descriptors. So at most `MOST_WAITING` wait; who asks for one more waits for
+the disk after all, and what comes from outside waits in the kernel, or is lost there and counted.
 """
 
 import os
@@ -14,6 +17,8 @@ from queue import SimpleQueue
 from typing import NamedTuple
 
 from fieldproof_reference.live.disk import Asked
+
+MOST_WAITING = 64
 
 
 class Outcome(NamedTuple):
@@ -37,6 +42,7 @@ class Syncer:
     def __init__(self) -> None:
         self.fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.waiting = 0  # jobs asked for and not answered
+        self._room = threading.Semaphore(MOST_WAITING)
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._ended: deque[tuple[Job, Outcome]] = deque()
         # A daemon: a disk that never answers must not keep a process from ending.
@@ -45,6 +51,7 @@ class Syncer:
 
     def ask(self, asked: tuple[Asked, ...], tell: Callable[[Outcome], None]) -> None:
         """Sync these, later; `tell` is called by `answer`."""
+        self._room.acquire()
         self.waiting += 1
         self._jobs.put(Job(asked, tell))
 
@@ -69,6 +76,7 @@ class Syncer:
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             self._ended.append((job, sync(job.asked)))
+            self._room.release()
             os.eventfd_write(self.fd, 1)
 
 

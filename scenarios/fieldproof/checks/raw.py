@@ -31,7 +31,10 @@ edge takes that looks for records once a minute. How fast it is, `latency` judge
 class RawUntouched(Value, frozen=True, tag="raw_untouched"):
     """The raw tree is what the center heard, whole (I1): every .idx line fits its .dat file and the
     name of both, the lines cover it without a hole, what the links and strangers brought is there,
-    no record more often than it was brought, and each was noted when it can have come."""
+    no record more often than it was brought, and each was noted when it can have come. Every run
+    with an archive is held to it.
+
+    In a story that continues another, what was there at the beginning has only grown."""
 
     @property
     def name(self) -> str:
@@ -42,24 +45,52 @@ class RawUntouched(Value, frozen=True, tag="raw_untouched"):
         """By all arrival files, and by what was sent."""
         problems: list[str] = []
         present: Counter[str] = Counter()  # by short hash
+        unknown: set[str] = set()  # of other streams, whose content nobody knows
+        is_empty = True
         for file in trees.arrival_files(evidence.center_disk):
             index = evidence.index(file)
             data = evidence.read(evidence.scenario.center.name, f"{file.path}.dat")
             problems += (f"{path} cannot be read" for path in _hidden(evidence, file))
             problems += (f"{file.path}: {problem}" for problem in _misfits(data, file, index))
             if file.port in STREAM_PORTS.values():
-                present.update(
+                is_empty = is_empty and not index.entries
+                before = _bytes_before(evidence, file)
+                came = [
                     short_hash(data[entry.offset : entry.offset + entry.size])
                     for entry in index.entries
-                )
-        is_empty = not present
-        problems += _miscounted(evidence, present)
+                    if entry.offset >= before
+                ]
+                present.update(came)
+                unknown.update(came if file.port != TELEMETRY_PORT else ())
+        problems += _changed(evidence)
+        problems += _miscounted(evidence, present, unknown)
         for site in evidence.riometer_sites:
             problems += _untimely(evidence, site)
         said = f"{len(problems)} problems; first: {problems[0]}." if problems else ""
         if is_empty:
             said = "The raw tree is empty."
         return result(self, not said, 0, len(problems) or int(is_empty), "problems", said)
+
+
+def _bytes_before(evidence: "Evidence", file: ArrivalFile) -> int:
+    """How long a .dat file was at the beginning."""
+    if evidence.scenario.continues is None:
+        return 0
+    disk = evidence.disk_before(evidence.scenario.center.name)
+    return len(foreign.content(disk, f"{file.path}.dat") or b"")
+
+
+def _changed(evidence: "Evidence") -> Iterator[str]:
+    """What was in the raw tree at the beginning and is not there as it was."""
+    if evidence.scenario.continues is None:
+        return
+    center = evidence.scenario.center.name
+    disk = evidence.disk_before(center)
+    for file in trees.arrival_files(disk):
+        for path in (f"{file.path}.dat", f"{file.path}.idx"):
+            was = foreign.content(disk, path) or b""
+            if not evidence.read(center, path).startswith(was):
+                yield f"{path} has not only grown"
 
 
 def _hidden(evidence: "Evidence", file: ArrivalFile) -> Iterator[str]:
@@ -89,9 +120,9 @@ def _misfits(data: bytes, file: ArrivalFile, index: Index) -> Iterator[str]:
         yield f"the index ends at {end}, the .dat file at {len(data)}"
 
 
-def _miscounted(evidence: "Evidence", present: Counter[str]) -> Iterator[str]:
-    """What is there too often or not at all. What was sent is known by its number; of that, what
-    an edge archived or a stranger sent is known by name."""
+def _miscounted(evidence: "Evidence", present: Counter[str], unknown: set[str]) -> Iterator[str]:
+    """What is there too often or not at all, or in the place of another. What was sent is known by
+    its number; of that, what an edge archived or a stranger sent is known by name."""
     strangers = evidence.strangers
     unheard = evidence.doubtful_strangers - present
     expected = _delivered(evidence) + strangers.total()
@@ -109,12 +140,18 @@ def _miscounted(evidence: "Evidence", present: Counter[str]) -> Iterator[str]:
     # From here on `present` counts what is left: a month of hashes is too large to have twice.
     present.subtract(strangers)
     surplus = dict.fromkeys(strangers)
+    absent = 0
     for sha in _sent(evidence):
         came = evidence.becomes.get(sha, sha)
         if came in present:
             present[came] -= max(0, 1 + twice[sha] - lost[sha])
             if present[came] > 0:
                 surplus[came] = None
+        else:
+            absent += not lost[sha]
+    for sha, times in present.items() if absent and evidence.scenario.continues is None else ():
+        if times > 0 and sha not in surplus and sha not in unknown:
+            yield f"datagram {sha} is there, which no edge archived, and one that was sent is not"
     for sha in surplus:
         if present[sha] > 0:
             yield f"datagram {sha} is there {present[sha]} times more often than it came"

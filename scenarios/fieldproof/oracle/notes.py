@@ -7,8 +7,8 @@ for a day that is proven.
     {"what": "hour proven", "hour": 315972, "sha256": "..."}    an hour, counted from 1970
     {"what": "hour reopened", "hour": 315972}
 
-The digest of a day is the SHA-256 over its hour files in the order of their names: of each its name,
-NUL, its size as 64 bits little-endian, and its content.
+The digest of a day is the SHA-256 over its hour files in the order of their names: of each its
+name, NUL, its size as 64 bits little-endian, and its content.
 """
 
 from collections.abc import Iterable
@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from fieldproof.oracle import foreign
 
 DAY_S, HOUR_S = 86_400, 3600
+_MOST_HOUR = (1 << 32) // HOUR_S  # of a time that a record could have
 
 
 class Notes(NamedTuple):
@@ -63,7 +64,7 @@ def read(data: bytes | None) -> Notes:
                 compared.add(None)
             case {"what": "reopened"}:
                 digest = None
-            case {"what": "hour proven", "hour": int(hour)}:
+            case {"what": "hour proven", "hour": int(hour)} if 0 <= hour < _MOST_HOUR:
                 proven[hour] = _text(line, "sha256")
                 compared.add(hour)
             case {"what": "hour reopened", "hour": int(hour)}:

@@ -1,10 +1,10 @@
-"""What is odd about the records of an hour file, by the judge's own rules (R1-29), and what a center
-says of it in `flags/2006/01/17/daws.jsonl`.
+"""What is odd about the records of an hour file, by the judge's own rules (R1-29), and what a
+center says of it in `flags/2006/01/17/daws.jsonl`.
 
-Judged are the flags whose limits the spec states: sample rate, spares, datapoints, codes above 4095,
-npoints other than 59 to 61, a dead preamplifier (all averages within 50 mV of zero), a record in the
-file of another hour, and bytes that are no record. Not judged are `cadence` and `sample continuity`,
-whose limits are the center's own choice, nor the words of `why`.
+Judged are the flags whose limits the spec states: sample rate, spares, datapoints, codes above
+4095, npoints other than 59 to 61, a dead preamplifier (all averages within 50 mV of zero), a record
+in the file of another hour, and bytes that are no record. Not judged are `cadence` and `sample
+continuity`, whose limits are the center's own choice, nor the words of `why`.
 
 Where bytes are no record, two honest decoders may cut them differently: it is judged whether
 something is said of each stretch of them, and that `corrupt` is said of nothing else.

@@ -99,7 +99,8 @@ def _record_size(data: bytes, at: int, site: str) -> int:
         return 0
     if data[at + size : at + size + 4] in (b"", MAGIC):
         return size
-    is_whole = data.find(MAGIC, at + 4, at + size) < 0  # no other record begins before its end
+    last = at + size + len(MAGIC) - 1
+    is_whole = data.find(MAGIC, at + 4, last) < 0  # no other record begins before its end
     return size if count == POINTS and is_whole else 0
 
 
