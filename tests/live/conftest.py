@@ -30,14 +30,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", "xdist_group(name): tests that share one process")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests with runs are slow, need the tools of the tier, and share one process."""
-    for item in items:
-        if HERE in item.path.parents and item.get_closest_marker("plays"):
-            item.add_marker(pytest.mark.slow)
-            item.add_marker(pytest.mark.needs(*TOOLS))
-            item.add_marker(pytest.mark.xdist_group("live"))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Tests with runs are slow, need the tools of the tier, and share one process. Said as each is
+    collected: xdist looks at groups before the hooks of a conftest that came later."""
+    if HERE in item.path.parents and item.get_closest_marker("plays"):
+        item.add_marker(pytest.mark.slow)
+        item.add_marker(pytest.mark.needs(*TOOLS))
+        item.add_marker(pytest.mark.xdist_group("live"))
 
 
 @pytest.hookimpl(wrapper=True)
