@@ -25,13 +25,11 @@ from fieldproof import catalog
 from fieldproof.scenario import Scenario, to_json
 from fieldproof.verdict import Exit, Report, Verdict
 
-IS_BESIDE_OTHERS = "PYTEST_XDIST_WORKER" in os.environ
-
-ROOM = 16 if IS_BESIDE_OTHERS else 26
+ROOM = 26
 """How much is on at once. A run of one site weighs 1: it takes 4 % of a core, and a whole core for
-three seconds at its begin and for one at its end. Other workers may play the same."""
+three seconds at its begin and for one at its end."""
 
-DOORS = 1 if IS_BESIDE_OTHERS else 2
+DOORS = 2
 
 LOOK_S = 0.05
 UP_S = 60.0
